@@ -1,0 +1,1 @@
+"""Signature suites, digests, key files and canonical JSON."""

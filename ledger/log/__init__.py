@@ -1,0 +1,1 @@
+"""The log: tree hashing, proofs, tiles, signed notes and checkpoints. Pure: bytes in, values out."""
