@@ -1,0 +1,1 @@
+"""Development chains that run on one machine."""

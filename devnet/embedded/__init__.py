@@ -1,0 +1,1 @@
+"""A single-node EVM chain under our own supervision."""

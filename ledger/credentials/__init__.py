@@ -1,0 +1,1 @@
+"""Credential documents and what the log says of them."""

@@ -1,0 +1,154 @@
+"""Changes of status: which moves exist for credentials, accreditations, delegations and identifiers, and who makes them.
+
+The table of DESIGN section 4. Expiry is computed, never stated. A change takes effect at or before log time, never before
+the record existed; only a move towards suspended or revoked may reach further back than the log's skew.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from ledger.state.reasons import Reason, refuse
+from ledger.state.records import (
+    AccreditationRecord,
+    ActorRecord,
+    CredentialRecord,
+    DelegationRecord,
+    IdentifierRecord,
+)
+from ledger.state.rules1.context import ROOT, Act
+from ledger.statements import subjects
+
+Stateful = TypeVar(
+    "Stateful", CredentialRecord, AccreditationRecord, DelegationRecord, IdentifierRecord,
+)  # fmt: skip
+Moves = dict[tuple[str, str], frozenset[str]]
+
+RETROACTIVE = frozenset({"suspended", "revoked"})
+
+CREDENTIAL_MOVES: Moves = {
+    ("active", "suspended"): frozenset({"issuer", "regulator", "accreditor"}),
+    ("suspended", "active"): frozenset({"issuer", "regulator", "accreditor"}),
+    ("active", "revoked"): frozenset({"issuer", "regulator", "accreditor"}),
+    ("suspended", "revoked"): frozenset({"issuer", "regulator", "accreditor"}),
+}
+ACCREDITATION_MOVES: Moves = {
+    ("active", "suspended"): frozenset({"accreditor", "regulator"}),
+    ("suspended", "active"): frozenset({"accreditor", "regulator"}),
+    ("active", "revoked"): frozenset({"accreditor", "regulator"}),
+    ("suspended", "revoked"): frozenset({"accreditor", "regulator"}),
+}
+DELEGATION_MOVES: Moves = {("live", "revoked"): frozenset({"delegator", "root"})}
+IDENTIFIER_MOVES: Moves = {
+    ("live", "blocked"): frozenset({"regulator", "delegation-holder"}),
+    ("blocked", "live"): frozenset({"regulator", "delegation-holder"}),
+    ("live", "retired"): frozenset({"holder"}),
+}
+
+
+def change(act: Act) -> None:
+    """Change the status of the record that sub names."""
+    kind, *parts = act.st.subject
+    if kind == "credential":
+        _credential(act)
+    elif kind == "accreditation":
+        _accreditation(act, *parts)
+    elif kind == "delegation":
+        _delegation(act, *parts)
+    else:
+        _identifier(act)
+
+
+def _credential(act: Act) -> None:
+    st = act.st
+    record = _existing(act, act.view.read(CredentialRecord, st.sub))
+    actor = _signer(act)
+    accreditation = act.view.read(AccreditationRecord, record.issuer, record.accreditation)
+    assert accreditation is not None
+    entitled = {
+        "issuer": st.iss == record.issuer,
+        "regulator": _is_regulator(actor),
+        "accreditor": st.iss == accreditation.accreditor and accreditation.state == "revoked",
+    }
+    identifier = act.view.read(IdentifierRecord, record.identifier)
+    assert identifier is not None
+    act.touch(_moved(act, record, CREDENTIAL_MOVES, entitled), st.sub)
+    act.touch(identifier, record.identifier)
+
+
+def _accreditation(act: Act, certifier: str, number: int) -> None:
+    record = _existing(act, act.view.read(AccreditationRecord, certifier, number))
+    actor = _signer(act)
+    entitled = {"accreditor": act.st.iss == record.accreditor, "regulator": _is_regulator(actor)}
+    holder = act.actor(certifier)
+    assert holder is not None
+    act.touch(_moved(act, record, ACCREDITATION_MOVES, entitled), certifier, number)
+    act.touch(holder, certifier)
+
+
+def _delegation(act: Act, scheme: str, prefix: str) -> None:
+    record = _existing(act, act.view.read(DelegationRecord, scheme, prefix))
+    member = act.root_member()
+    if member is not None:
+        act.signed_by_root(member)
+    else:
+        _signer(act)
+    entitled = {
+        "root": member is not None,
+        "delegator": record.delegator != ROOT and act.st.iss == record.delegator and member is None,
+    }
+    act.touch(_moved(act, record, DELEGATION_MOVES, entitled), scheme, prefix)
+
+
+def _identifier(act: Act) -> None:
+    st = act.st
+    record = _existing(act, act.view.read(IdentifierRecord, st.sub))
+    actor = _signer(act)
+    delegation = act.view.read(DelegationRecord, *subjects.parse_delegation_ref(record.delegation))
+    entitled = {
+        "regulator": _is_regulator(actor),
+        "delegation-holder": delegation is not None and delegation.state == "live" and st.iss == delegation.holder,
+        "holder": st.iss == record.holder,
+    }
+    act.touch(_moved(act, record, IDENTIFIER_MOVES, entitled), st.sub)
+
+
+def _existing(act: Act, record: Stateful | None) -> Stateful:
+    if record is None:
+        raise refuse(Reason.UNKNOWN_RECORD, act.st.sub, where="claims.sub")
+    return record
+
+
+def _signer(act: Act) -> ActorRecord:
+    actor = act.signed_by_actor()
+    act.consents()
+    return actor
+
+
+def _is_regulator(actor: ActorRecord) -> bool:
+    return "regulator" in actor.roles
+
+
+def _moved(act: Act, record: Stateful, moves: Moves, entitled: dict[str, bool]) -> Stateful:
+    """The record after the move, if the move exists, the role may make it, and it takes effect at a lawful time."""
+    st, claims = act.st, act.st.claims
+    act.check_sequence(record)
+    target, role, effective = claims["state"], claims["role"], claims["effective"]
+    roles = moves.get((record.state, target))
+    if roles is None:
+        raise refuse(Reason.MOVE_NOT_ALLOWED, f"{record.state} to {target}.", where="claims.state")
+    if role not in roles or not entitled.get(role, False):
+        raise refuse(Reason.ROLE_NOT_ALLOWED, f"{st.iss} as {role}.", where="claims.role")
+    lifts = (record.state, target) in {("suspended", "active"), ("blocked", "live")}
+    if lifts and not isinstance(record, DelegationRecord) and role != record.role:
+        raise refuse(Reason.ROLE_NOT_ALLOWED, f"Only the {record.role} that set it may lift it.", where="claims.role")
+    if effective > act.time:
+        raise refuse(Reason.EFFECTIVE_IN_FUTURE, f"{effective}, log time {act.time}.", where="claims.effective")
+    earliest = record.since if target in RETROACTIVE else max(record.since, act.time - act.log.skew)
+    if effective < earliest:
+        raise refuse(Reason.EFFECTIVE_TOO_EARLY, f"{effective}, earliest {earliest}.", where="claims.effective")
+    if isinstance(record, DelegationRecord):
+        return record._replace(state=target, effective=effective, logged=act.time, reason=claims["reason"])
+    return record._replace(
+        state=target, role=role, effective=effective, logged=act.time, reason=claims["reason"]
+    )

@@ -1,0 +1,247 @@
+"""Documents beside the log, by the SHA-256 of their bytes (DESIGN rule 9, sections 4 and 9).
+
+Owns a folder with two levels of fan-out: `ab/cd/<digest>` holds the bytes, `ab/cd/<digest>.json` the access grade and,
+once erased, when and why. Trusts nothing read back: bytes are digested again on every read. Erasing removes the bytes
+before the tombstone is written, so a tombstone means that they are gone; the digest in the log remains, and replaying
+the log never needs a document (DESIGN rule 3).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import ClassVar, Final, Literal
+
+from ledger.errors import CorruptError, LedgerError, MalformedError
+from ledger.store.durable import (
+    make_directories,
+    read_bounded,
+    remove_file,
+    remove_leftovers,
+    replace_files,
+    reporting,
+    sync_directory,
+)
+
+MAX_DOCUMENT: Final = 1 << 20
+MAX_REASON: Final = 200
+GRADES: Final = ("public", "private")
+_MAX_NOTE: Final = 4096
+_DIGEST_SIZE: Final = 32
+
+State = Literal["present", "missing", "erased", "altered"]
+
+
+class DocumentMissingError(LedgerError):
+    """The store does not have the document."""
+
+    code: ClassVar[str] = "document-missing"
+
+
+class DocumentErasedError(LedgerError):
+    """The document was erased; `at` (Unix seconds) and `reason` say when and why."""
+
+    code: ClassVar[str] = "document-erased"
+
+    def __init__(self, digest: bytes, at: int, reason: str) -> None:
+        super().__init__(
+            f"the document was erased at {at}: {reason}",
+            where=digest.hex(),
+            remedy="Ask the document's holder for a copy; its digest in the log still proves it",
+        )
+        self.at = at
+        self.reason = reason
+
+
+class DocumentAlteredError(CorruptError):
+    """The stored bytes are not those that the digest names."""
+
+    code: ClassVar[str] = "document-altered"
+
+
+class DocumentGradeError(LedgerError):
+    """The document is already stored under another access grade, which a second upload does not change."""
+
+    code: ClassVar[str] = "document-grade"
+
+
+@dataclass(frozen=True, slots=True)
+class _Note:
+    """What is kept beside the bytes. `erased` is (Unix seconds, reason), None while the document lives."""
+
+    grade: str
+    erased: tuple[int, str] | None = None
+
+    def encode(self) -> bytes:
+        value: dict[str, object] = {"grade": self.grade}
+        if self.erased is not None:
+            value["erased"] = list(self.erased)
+        return json.dumps(value, sort_keys=True).encode()
+
+
+class DocumentFolder:
+    """Content-addressed documents in a folder; safe from several threads and processes at once."""
+
+    __slots__ = ("_folder",)
+
+    def __init__(self, folder: Path) -> None:
+        make_directories(folder, 0o700)
+        self._folder = folder
+
+    def put(self, data: bytes, grade: str) -> bytes:
+        """Store a document durably and return its digest (32 bytes).
+
+        The same bytes again are no error, and mend a copy that was lost or altered.
+
+        Raises:
+            MalformedError: empty, over 1 MiB, or an unknown grade.
+            DocumentErasedError: it was erased; it does not come back.
+            DocumentGradeError: it is stored under another grade.
+            StorageError: the operating system refused.
+
+        """
+        if not 0 < len(data) <= MAX_DOCUMENT:
+            raise MalformedError(
+                f"a document has 1 to {MAX_DOCUMENT} bytes, not {len(data)}", where="document", remedy="Split it"
+            )
+        if grade not in GRADES:
+            raise MalformedError(f"the access grade is one of {', '.join(GRADES)}", where="grade")
+        digest = sha256(data).digest()
+        path, note_path = self._paths(digest)
+        with self._writing():
+            note = _read_note(note_path)
+            if note is not None and note.erased is not None:
+                raise DocumentErasedError(digest, *note.erased)
+            if note is not None and note.grade != grade:
+                raise DocumentGradeError(
+                    f"the document is stored as {note.grade}", where=digest.hex(), remedy=f"Put it as {note.grade}"
+                )
+            if note is None or read_bounded(path, MAX_DOCUMENT) != data:
+                make_directories(path.parent, 0o700)
+                # The grade first: bytes without a grade could be shown to the wrong reader.
+                replace_files([(note_path, _Note(grade).encode()), (path, data)], 0o600)
+        return digest
+
+    def get(self, digest: bytes) -> bytes:
+        """Return a document's bytes, checked against the digest.
+
+        Raises:
+            DocumentMissingError, DocumentErasedError, DocumentAlteredError: why there are none.
+            MalformedError: not a digest. CorruptError: an unreadable note. StorageError: the system refused.
+
+        """
+        path, note_path = self._paths(digest)
+        data = read_bounded(path, MAX_DOCUMENT)
+        note = _read_note(note_path)
+        if note is not None and note.erased is not None:
+            raise DocumentErasedError(digest, *note.erased)
+        if data is None or note is None:
+            raise _missing(digest)
+        if sha256(data).digest() != digest:
+            raise DocumentAlteredError(
+                "the stored bytes are not those that the digest names",
+                where=str(path),
+                remedy="Put the document again from its holder's copy",
+            )
+        return data
+
+    def grade(self, digest: bytes) -> str:
+        """Return the access grade, also of an erased document.
+
+        Raises:
+            DocumentMissingError: never stored. Else as `get`.
+
+        """
+        note = _read_note(self._paths(digest)[1])
+        if note is None:
+            raise _missing(digest)
+        return note.grade
+
+    def state(self, digest: bytes) -> State:
+        """Tell what `get` would answer, as a word; errors as `get` for what is neither."""
+        try:
+            self.get(digest)
+        except DocumentMissingError:
+            return "missing"
+        except DocumentErasedError:
+            return "erased"
+        except DocumentAlteredError:
+            return "altered"
+        return "present"
+
+    def erase(self, digest: bytes, at: int, reason: str) -> None:
+        """Remove a document's bytes for good and leave a tombstone. Again: nothing changes, the first one stands.
+
+        The bytes are unlinked, not overwritten: what the disk or its backups keep below the file system is not ours
+        to reach.
+
+        Raises:
+            DocumentMissingError: never stored.
+            MalformedError: not a digest, a negative time, an empty reason or one over 200 characters.
+            StorageError: the operating system refused; to be called again.
+
+        """
+        if not 0 < len(reason) <= MAX_REASON or not reason.isprintable():
+            raise MalformedError(f"a reason has 1 to {MAX_REASON} printable characters", where="reason")
+        if at < 0:
+            raise MalformedError("a time is a count of Unix seconds", where="at")
+        path, note_path = self._paths(digest)
+        with self._writing():
+            note = _read_note(note_path)
+            if note is None:
+                raise _missing(digest)
+            leftovers = remove_leftovers(path.parent, path.name)  # of a put cut short by a crash
+            if remove_file(path) or leftovers:
+                sync_directory(path.parent)
+            if note.erased is None:
+                replace_files([(note_path, _Note(note.grade, (at, reason)).encode())], 0o600)
+
+    def _paths(self, digest: bytes) -> tuple[Path, Path]:
+        if len(digest) != _DIGEST_SIZE:
+            raise MalformedError(f"a digest has {_DIGEST_SIZE} bytes, not {len(digest)}", where="digest")
+        name = digest.hex()
+        folder = self._folder / name[:2] / name[2:4]
+        return folder / name, folder / f"{name}.json"
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One writer at a time, threads and processes alike: a put must not overtake an erase of the same bytes."""
+        path = self._folder / "writing"
+        with reporting("lock the document store", path):
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            with reporting("lock the document store", path):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            with suppress(OSError):
+                os.close(descriptor)
+
+
+def _missing(digest: bytes) -> DocumentMissingError:
+    return DocumentMissingError(
+        "the document is not in this store", where=digest.hex(), remedy="Put it, or ask its holder for a copy"
+    )
+
+
+def _read_note(path: Path) -> _Note | None:
+    """Read the note beside a document, accepting only the bytes that we write."""
+    data = read_bounded(path, _MAX_NOTE)
+    if data is None:
+        return None
+    note = None
+    with suppress(ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
+        value = json.loads(data)
+        grade, erased = str(value["grade"]), value.get("erased")
+        note = _Note(grade, None if erased is None else (int(erased[0]), str(erased[1])))
+    if note is None or note.grade not in GRADES or note.encode() != data:
+        raise CorruptError(
+            "the note beside a document is unreadable", where=str(path), remedy="Restore it from a backup"
+        )
+    return note

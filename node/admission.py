@@ -1,0 +1,180 @@
+"""Admission: statements in, groups of entries out. The node's only writer of state, without I/O of its own.
+
+Belongs to one thread. It runs the transition function on an overlay of the stored state, recognises acts that are in
+the log already, and collects what was admitted into a `Group` for the sequencer to make durable. It closes batches with
+manifests so that log time never lags (DESIGN rule 4). A group is either made durable as a whole or the node stops.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ledger.crypto.suites import Signer
+from ledger.errors import MalformedError, Rejection
+from ledger.state.records import BatchRecord, LogRecord
+from ledger.state.rules1.log import log_did
+from ledger.state.transition import RULES, transition, verify_signature
+from ledger.state.view import Overlay
+from ledger.statements import Draft, Statement, decode_statement, sign
+from ledger.store.index import Index
+from ledger.store.protocols import IndexUpdate
+from ledger.store.replay import Change, index_update
+from node.submission import Admitted, Outcome, Refused
+
+
+@dataclass(slots=True)
+class Group:
+    """Entries at consecutive indexes from `first` that become durable together, and what they change.
+
+    `manifests` lists (batch number, index) of manifests among them; `log_time` holds for the entries after the last.
+    """
+
+    first: int
+    log_time: int = 0
+    entries: list[bytes] = field(default_factory=list)
+    leaves: list[bytes] = field(default_factory=list)
+    acts: list[tuple[bytes, int]] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    manifests: list[tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def end(self) -> int:
+        """The log's size once the group is in it."""
+        return self.first + len(self.entries)
+
+    def index_update(self) -> IndexUpdate:
+        """What the index must take over."""
+        return index_update(self.end, self.changes, self.acts, self.manifests)
+
+
+class KnownVerdict:
+    """The `verify` that the transition function gets: answers the statement's own check from the worker's verdict."""
+
+    __slots__ = ("good", "key", "statement")
+
+    def __init__(self) -> None:
+        self.statement: Statement | None = None
+        self.key = b""
+        self.good = False
+
+    def __call__(self, alg: int, key: bytes, message: bytes, signature: bytes) -> bool:
+        st = self.statement
+        if st is not None and signature is st.signature and key == self.key and alg == st.alg and message == st.signed:
+            return self.good
+        return verify_signature(alg, key, message, signature)
+
+
+class Admission:
+    """Decides, numbers, and groups. See the module's docstring."""
+
+    def __init__(
+        self, index: Index, signer: Signer, size: int, counts: Counter[str], leaf_at: Callable[[int], bytes]
+    ) -> None:
+        """`size` entries are durable; `counts` are those of the open batch by type; `leaf_at` finds a logged leaf hash."""
+        self.view = Overlay(index.record)
+        self._index = index
+        self._signer = signer
+        self._leaf_at = leaf_at
+        self._acts: dict[bytes, Admitted] = {}
+        self._verdict = KnownVerdict()
+        self._counts = counts
+        self._group = Group(size)
+        log = self.view.read(LogRecord)
+        assert log is not None, "a node starts on a log that has its genesis"
+        self.log_id = log.log_id
+
+    @property
+    def size(self) -> int:
+        """Entries in the log once the open group is in it."""
+        return self._group.end
+
+    @property
+    def log_time(self) -> int:
+        """Log time now: the time of the last manifest."""
+        return self._batch().time
+
+    @property
+    def open_entries(self) -> int:
+        """Entries in the open batch."""
+        return self.size - self._batch().first
+
+    def _batch(self) -> BatchRecord:
+        batch = self.view.read(BatchRecord)
+        assert batch is not None
+        return batch
+
+    def _log(self) -> LogRecord:
+        log = self.view.read(LogRecord)
+        assert log is not None
+        return log
+
+    def admit(self, st: Statement, key: bytes, good: bool) -> Outcome:
+        """Decide about one statement whose signature was checked against `key` (b"" where it was not) with result `good`."""
+        known = self._acts.get(st.act)
+        if known is not None:
+            return known
+        logged = self._index.entry_of_act(st.act)
+        if logged is not None:
+            return Admitted(logged, self._leaf_at(logged), duplicate=True)
+        verdict = self._verdict
+        verdict.statement, verdict.key, verdict.good = st if key else None, key, good
+        try:
+            if st.type == "manifest":
+                raise Rejection("wrong_signer", "Manifests are made by the node alone.", where="protected.16")
+            if st.type == "log" and st.body.get("rules", 1) not in RULES:
+                raise Rejection("bad_parameters", "This node does not know that rules version.", where="body.rules")
+            index = self._append(st)
+        except (Rejection, MalformedError) as error:
+            return Refused(error)
+        return Admitted(index, st.leaf)
+
+    def close_batch(self, now: int) -> int:
+        """Append the manifest of the open batch with time `now`; returns the size at which a checkpoint can be signed."""
+        log, batch = self._log(), self._batch()
+        draft = Draft(
+            type="manifest",
+            iss=log_did(log),
+            sub=f"batch:{batch.number + 1}",
+            aud=self.log_id.hex(),
+            iat=now,
+            body={
+                "first": batch.first,
+                "count": self.size - batch.first,
+                "counts": dict(sorted(self._counts.items())),
+                "rules": log.rules,
+            },
+        )
+        st = decode_statement(sign(draft, self._signer))
+        self._verdict.statement = None
+        index = self._append(st)
+        self._group.manifests.append((batch.number + 1, index))
+        self._counts = Counter()
+        return index + 1
+
+    def _append(self, st: Statement) -> int:
+        group = self._group
+        index = group.end
+        changes = transition(self.view, st, index, self._verdict)
+        self.view.apply(changes)
+        group.entries.append(st.raw)
+        group.leaves.append(st.leaf)
+        group.acts.append((st.act, index))
+        group.changes.extend((place, record, index) for place, record in changes.items())
+        self._acts[st.act] = Admitted(index, st.leaf, duplicate=True)
+        self._counts[st.type] += 1
+        return index
+
+    def take_group(self) -> Group:
+        """Hand over what was collected and begin a new group behind it."""
+        group = self._group
+        group.log_time = self.log_time
+        self._group = Group(group.end)
+        return group
+
+    def stored(self, group: Group) -> None:
+        """The group is durable and in the index: later reads find it there."""
+        self.view.stored((place, record) for place, record, _ in group.changes)
+        for act, _ in group.acts:
+            del self._acts[act]

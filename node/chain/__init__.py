@@ -1,0 +1,1 @@
+"""Chains that hold anchors, behind one small protocol."""

@@ -1,0 +1,103 @@
+"""The compiled anchor contract: its ABI for encoding calls, its code for deploying and for recognising it.
+
+Trusts the committed artifact that the contract's own build reproduces byte for byte. Encoding is web3.py's, decoding
+eth_abi's with explicit types; the runtime code has no immutables, so one hash identifies it on every chain.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from eth_utils.crypto import keccak
+from web3 import Web3
+from web3.contract import Contract
+
+from ledger.errors import CorruptError
+
+NAME = "LedgerAnchor"
+ROLES = ("REGISTRY_ROLE", "ANCHORER_ROLE", "PAUSER_ROLE")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One compiled contract. `bytecode` creates it, `runtime` is what then stands on the chain."""
+
+    abi: list[dict[str, Any]]
+    bytecode: bytes
+    runtime: bytes
+
+    @cached_property
+    def code_hash(self) -> bytes:
+        """Keccak-256 of the runtime code, 32 bytes."""
+        return keccak(self.runtime)
+
+    @cached_property
+    def _contract(self) -> type[Contract]:
+        return Web3().eth.contract(abi=self.abi, bytecode=self.bytecode)
+
+    def encode(self, function: str, *arguments: object) -> bytes:
+        """Encode a call of `function`."""
+        return bytes.fromhex(self._contract.encode_abi(function, list(arguments))[2:])
+
+    def creation(self, *arguments: object) -> bytes:
+        """Encode the creation of the contract with its constructor's arguments."""
+        encoded = self._contract.constructor(*arguments).data_in_transaction
+        return bytes.fromhex(str(encoded)[2:])
+
+    @cached_property
+    def errors(self) -> dict[bytes, str]:
+        """Names of the contract's errors by their first four bytes."""
+        return {_selector(item)[:4]: item["name"] for item in self.abi if item["type"] == "error"}
+
+    @cached_property
+    def topics(self) -> dict[str, bytes]:
+        """First topics of the contract's events by name."""
+        return {item["name"]: _selector(item) for item in self.abi if item["type"] == "event"}
+
+
+def _selector(item: dict[str, Any]) -> bytes:
+    return keccak(text=f"{item['name']}({','.join(entry['type'] for entry in item['inputs'])})")
+
+
+def role(name: str) -> bytes:
+    """Return the id of a role as OpenZeppelin's AccessControl has it."""
+    return keccak(text=name)
+
+
+def _parse(content: bytes) -> Artifact:
+    document = json.loads(content)
+    if document["contractName"] != NAME:
+        raise ValueError("another contract")
+    return Artifact(
+        abi=document["abi"],
+        bytecode=bytes.fromhex(document["bytecode"].removeprefix("0x")),
+        runtime=bytes.fromhex(document["deployedBytecode"].removeprefix("0x")),
+    )
+
+
+def load_artifact(path: Path | None = None) -> Artifact:
+    """Read the artifact at `path`, else the one packaged here, else the one of the source tree.
+
+    Raises:
+        CorruptError: none there, or not an artifact of this contract.
+
+    """
+    packaged = resources.files("node.chain").joinpath(f"{NAME}.json")
+    source = Path(__file__).resolve().parents[2] / "contracts" / "artifacts" / f"{NAME}.json"
+    try:
+        if path is not None:
+            content = path.read_bytes()
+        else:
+            content = packaged.read_bytes() if packaged.is_file() else source.read_bytes()
+        return _parse(content)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CorruptError(
+            f"the compiled anchor contract cannot be used: {error}",
+            where=str(path or source),
+            remedy="Build it in contracts/, or set the path of the artifact in the configuration",
+        ) from error

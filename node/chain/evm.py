@@ -1,0 +1,258 @@
+"""The chain backend for EVM chains that speak the Ethereum JSON-RPC.
+
+Reads the contract's views at one block, decodes events from raw logs (an event decoder for every log would be the
+slowest part of all), signs with the sender's key. Trusts nothing that the node says beyond "it said so"; answers are
+checked for shape and bound. Follows DESIGN section 7, EIP-712 for the authorisation, EIP-1474 for the calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from eth_abi.abi import decode, encode
+from eth_abi.exceptions import DecodingError
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+
+from node.chain import transactions
+from node.chain.artifact import NAME, Artifact, load_artifact
+from node.chain.protocol import (
+    Anchored,
+    AnchorEvidence,
+    ChainIdentity,
+    ChainMismatchError,
+    ChainSigner,
+    ChainUnavailableError,
+    ContractMissingError,
+    Finality,
+    FinalityKind,
+    Head,
+    SignedTransaction,
+    TransactionRefusedError,
+    TxStatus,
+)
+from node.chain.rpc import JsonRpc, RpcError, quantity, unhex
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+SCAN_STEP = 2_000
+ZERO_ADDRESS = "0x" + "00" * 20
+DOMAIN_TYPE = keccak(text="EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
+ANCHOR_TYPE = keccak(text="Anchor(bytes32 log,uint64 size,bytes32 root)")
+
+
+def authorisation_digest(chain_id: int, contract: str, log: bytes, size: int, root: bytes) -> bytes:
+    """EIP-712 digest of an anchor: what the authoriser signs, bound to chain, contract, log, size and root."""
+    domain = keccak(
+        encode(
+            ["bytes32", "bytes32", "bytes32", "uint256", "address"],
+            [DOMAIN_TYPE, keccak(text=NAME), keccak(text="1"), chain_id, contract],
+        )
+    )
+    message = keccak(encode(["bytes32", "bytes32", "uint64", "bytes32"], [ANCHOR_TYPE, log, size, root]))
+    return keccak(b"\x19\x01" + domain + message)
+
+
+class EvmChain:
+    """The anchor contract at one address of one EVM chain.
+
+    `sender` may be left out where nothing is sent. `gas_price` in wei fixes the price of transactions; None follows
+    what the chain asks. `code_hash` defaults to that of the artifact. Used by one thread at a time.
+    """
+
+    def __init__(
+        self,
+        rpc: JsonRpc,
+        *,
+        chain_id: int,
+        contract: str,
+        finality: Finality,
+        sender: ChainSigner | None = None,
+        artifact: Artifact | None = None,
+        code_hash: bytes | None = None,
+        gas_price: int | None = None,
+    ) -> None:
+        self.rpc = rpc
+        self.finality = finality
+        self.sender = sender
+        self.artifact = artifact or load_artifact()
+        self.gas_price = gas_price
+        self.identity = ChainIdentity(chain_id, to_checksum_address(contract), code_hash or self.artifact.code_hash)
+
+    def check(self) -> None:
+        """Ask for chain id and code; see Chain.check."""
+        found = quantity(self._ask("eth_chainId"))
+        if found != self.identity.chain_id:
+            raise ChainMismatchError(
+                f"the node serves chain {found}, not {self.identity.chain_id}",
+                where=self.rpc.url,
+                remedy="Correct the address of the chain's node, or the chain id, in the configuration",
+            )
+        code = unhex(self._ask("eth_getCode", self.identity.contract, "latest"))
+        if not code:
+            raise ContractMissingError(
+                f"no contract at {self.identity.contract}: the chain was reset",
+                where=self.rpc.url,
+                remedy="Restore the chain, or deploy and register again with the flag made for it",
+            )
+        if keccak(code) != self.identity.code_hash:
+            raise ChainMismatchError(
+                f"the code at {self.identity.contract} is not that of the anchor contract",
+                where=self.rpc.url,
+                remedy="Correct the address of the contract in the configuration",
+            )
+
+    def head(self, log: bytes) -> Head:
+        """Read the newest anchor and the authoriser of a log at the latest block; see Chain.head."""
+        block = self._latest()
+        size, time, sealed, flags = self._view(block, "head", ("uint64", "uint40", "uint64", "uint8"), log)
+        (root,) = self._view(block, "root", ("bytes32",), log, size)
+        _, authoriser = self._view(block, "logs", ("bytes32", "address"), log)
+        return Head(size, root, time, sealed, flags, block, to_checksum_address(authoriser))
+
+    def authorisation_digest(self, log: bytes, size: int, root: bytes) -> bytes:
+        """EIP-712 digest for this chain and contract; see Chain.authorisation_digest."""
+        return authorisation_digest(self.identity.chain_id, self.identity.contract, log, size, root)
+
+    def prepare(
+        self, log: bytes, size: int, root: bytes, proof: Sequence[bytes], authorisation: bytes, *, floor: int = 0
+    ) -> SignedTransaction:
+        """Try the anchor on the latest state, then sign it; see Chain.prepare."""
+        if self.sender is None:
+            raise TransactionRefusedError("other", "this node has no key to send anchors with")
+        data = self.artifact.encode("anchor", log, size, root, list(proof), authorisation)
+        try:
+            gas = transactions.estimate(self.rpc, self.sender.address, self.identity.contract, data)
+        except RpcError as error:
+            raise self._refused(error) from error
+        return transactions.sign(
+            self.sender,
+            chain_id=self.identity.chain_id,
+            nonce=self._guard(transactions.next_nonce, self.sender.address),
+            gas=gas,
+            offer=self._guard(transactions.fees, self.gas_price, floor),
+            to=self.identity.contract,
+            data=data,
+        )
+
+    def submit(self, raw: bytes) -> None:
+        """Send the bytes; see Chain.submit."""
+        transactions.send(self.rpc, raw)
+
+    def status(self, tx: bytes) -> TxStatus:
+        """Ask for receipt, pool and nonce; see Chain.status."""
+        return self._guard(transactions.status, tx, self.sender.address if self.sender else ZERO_ADDRESS)
+
+    def evidence(self, log: bytes, size: int) -> AnchorEvidence | None:
+        """Read root and meta at one block, and the event's transaction; see Chain.evidence."""
+        latest = self._latest()
+        (root,) = self._view(latest, "root", ("bytes32",), log, size)
+        if root == bytes(32):
+            return None
+        # A log's root at size 1 is written by its registration, which leaves no meta.
+        block, time, sender = self._view(latest, "meta", ("uint56", "uint40", "address"), log, size)
+        block_hash, tx, gas, fee = self._origin(log, size, root, block) if block else (bytes(32), b"", 0, 0)
+        return AnchorEvidence(
+            identity=self.identity,
+            log=log,
+            size=size,
+            root=root,
+            block=block,
+            block_hash=block_hash,
+            time=time,
+            sender=to_checksum_address(sender),
+            tx=tx,
+            gas=gas,
+            fee=fee,
+            head_block=latest,
+            final=block <= self._final(latest),
+        )
+
+    def scan(self, log: bytes, first_block: int = 0) -> Iterator[Anchored]:
+        """List the anchors of a log from raw logs, some thousand blocks at a time; see Chain.scan."""
+        latest = self._latest()
+        for first in range(first_block, latest + 1, SCAN_STEP):
+            for entry in self._logs(first, min(first + SCAN_STEP - 1, latest), log, None):
+                yield self._decode(entry, log)
+
+    def _origin(self, log: bytes, size: int, root: bytes, block: int) -> tuple[bytes, bytes, int, int]:
+        """Block hash, transaction, gas and fee of the event that tells of this very anchor."""
+        for entry in self._logs(block, block, log, size):
+            anchored = self._decode(entry, log)
+            if anchored.root == root:
+                receipt = self._ask("eth_getTransactionReceipt", "0x" + anchored.tx.hex())
+                if not isinstance(receipt, dict):
+                    break
+                gas = quantity(receipt.get("gasUsed"))
+                price = quantity(receipt.get("effectiveGasPrice") or "0x0", bits=128)
+                return unhex(entry.get("blockHash"), 32), anchored.tx, gas, gas * price
+        return bytes(32), b"", 0, 0
+
+    def _logs(self, first: int, last: int, log: bytes, size: int | None) -> list[dict[str, object]]:
+        topics = ["0x" + self.artifact.topics["Anchored"].hex(), "0x" + log.hex()]
+        if size is not None:
+            topics.append("0x" + size.to_bytes(32, "big").hex())
+        found = self._ask(
+            "eth_getLogs",
+            {
+                "address": self.identity.contract,
+                "fromBlock": hex(first),
+                "toBlock": hex(last),
+                "topics": topics,
+            },
+        )
+        if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+            raise ChainUnavailableError("the chain gave no list of logs", where=self.rpc.url)
+        return found
+
+    def _decode(self, entry: dict[str, object], log: bytes) -> Anchored:
+        topics = entry.get("topics")
+        if not isinstance(topics, list) or len(topics) != 3 or unhex(topics[1], 32) != log:
+            raise ChainUnavailableError("the chain gave a log that is no anchor of this log", where=self.rpc.url)
+        data = unhex(entry.get("data"), 64)
+        size = int.from_bytes(unhex(topics[2], 32), "big")
+        block = quantity(entry.get("blockNumber"))
+        # Older nodes leave the time out of logs; the contract keeps it.
+        if entry.get("blockTimestamp") is not None:
+            time = quantity(entry["blockTimestamp"])
+        else:
+            _, time, _ = self._view(self._latest(), "meta", ("uint56", "uint40", "address"), log, size)
+        sender = to_checksum_address("0x" + data[44:].hex())
+        return Anchored(size, data[:32], block, time, sender, unhex(entry.get("transactionHash"), 32))
+
+    def _latest(self) -> int:
+        return quantity(self._ask("eth_blockNumber"))
+
+    def _final(self, latest: int) -> int:
+        """Return the newest block that is final by the policy."""
+        if self.finality.kind is FinalityKind.INCLUDED:
+            return latest
+        if self.finality.kind is FinalityKind.DEPTH:
+            return latest - self.finality.depth
+        block = self._ask("eth_getBlockByNumber", "finalized", False)  # noqa: FBT003 - JSON-RPC is positional
+        return quantity(block.get("number")) if isinstance(block, dict) else -1
+
+    def _view(self, block: int, function: str, types: Sequence[str], *arguments: object) -> tuple[Any, ...]:
+        call = {"to": self.identity.contract, "data": "0x" + self.artifact.encode(function, *arguments).hex()}
+        answer = unhex(self._ask("eth_call", call, hex(block)))
+        try:
+            return decode(types, answer)
+        except (DecodingError, OverflowError) as error:
+            raise ChainUnavailableError(f"the chain gave no answer to {function}()", where=self.rpc.url) from error
+
+    def _ask(self, method: str, *params: object) -> Any:
+        return self._guard(JsonRpc.call, method, *params)
+
+    def _guard(self, function: Callable[Concatenate[JsonRpc, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a read: a JSON-RPC error to one is no answer."""
+        try:
+            return function(self.rpc, *args, **kwargs)
+        except RpcError as error:
+            raise ChainUnavailableError(f"the chain's node failed: {error.message}", where=error.where) from error
+
+    def _refused(self, error: RpcError) -> TransactionRefusedError:
+        name = self.artifact.errors.get(error.data[:4])
+        reason = name or ("reverted" if "revert" in error.message.lower() else transactions.refusal(error.message))
+        return TransactionRefusedError(reason, name or error.message, where=self.rpc.url)

@@ -1,0 +1,217 @@
+"""What the node asks of a chain that holds its anchors, whatever kind of chain it is.
+
+Owns the values that pass between the anchor worker and a backend, and the errors that tell apart "no answer", "another
+chain or contract" and "refused". A backend trusts its node only to relay: sizes, roots and times are facts about what a
+node said, and become evidence only with proofs. Follows DESIGN section 7.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import ClassVar, Protocol
+
+from ledger.errors import LedgerError, MalformedError, UnavailableError
+
+FLAG_SEALED = 1
+MAX_DEPTH = 1_000_000
+
+
+class ChainUnavailableError(UnavailableError):
+    """The chain's node did not answer in time, or with something that is no answer. Try again later."""
+
+    code = "chain-unavailable"
+
+
+class ChainMismatchError(LedgerError):
+    """The node answers for another chain, or the contract's code is not the one expected."""
+
+    code = "chain-mismatch"
+
+
+class ContractMissingError(ChainMismatchError):
+    """The right chain id, but no contract at the address: the chain was reset."""
+
+    code = "chain-lost"
+
+
+class TransactionRefusedError(LedgerError):
+    """The chain refused a transaction. `reason` is the contract's error name, or one of the REFUSALS."""
+
+    code: ClassVar[str] = "transaction-refused"
+
+    def __init__(self, reason: str, detail: str, *, where: str = "", remedy: str = "") -> None:
+        super().__init__(detail, where=where, remedy=remedy)
+        self.reason = reason
+
+
+REFUSALS = ("nonce-too-low", "underpriced", "insufficient-funds", "already-known", "reverted", "other")
+
+
+class ChainSigner(Protocol):
+    """A secp256k1 key of a chain account: the sender's or the authoriser's."""
+
+    @property
+    def address(self) -> str:
+        """The account, 0x and 40 hex digits."""
+
+    def sign_digest(self, digest: bytes) -> bytes:
+        """Sign 32 bytes; 65 bytes r, s, v with the lower s, v being 0, 1, 27 or 28."""
+
+
+class FinalityKind(Enum):
+    """When a block counts as final."""
+
+    INCLUDED = "included"
+    DEPTH = "depth"
+    FINALIZED = "finalized"
+
+
+@dataclass(frozen=True, slots=True)
+class Finality:
+    """The policy of one chain: at once (BFT), under `depth` more blocks, or when the node's finalized tag says so."""
+
+    kind: FinalityKind
+    depth: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> Finality:
+        """Read `included`, `depth:n` or `finalized`; MalformedError for anything else."""
+        match = re.fullmatch(r"(included|finalized)|depth:([1-9][0-9]{0,6})", text)
+        if match is None or int(match[2] or 0) > MAX_DEPTH:
+            raise MalformedError(
+                f"{text!r} is no finality policy", where="finality", remedy="Use included, depth:n or finalized"
+            )
+        if match[2]:
+            return cls(FinalityKind.DEPTH, int(match[2]))
+        return cls(FinalityKind(match[1]))
+
+    def __str__(self) -> str:
+        return f"depth:{self.depth}" if self.kind is FinalityKind.DEPTH else self.kind.value
+
+
+@dataclass(frozen=True, slots=True)
+class ChainIdentity:
+    """Which contract on which chain. `contract` is checksummed text; `code_hash` Keccak-256 of its runtime code."""
+
+    chain_id: int
+    contract: str
+    code_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest anchor of a log, read at one block. `size` 0: not registered there. Times are Unix seconds."""
+
+    size: int
+    root: bytes
+    time: int
+    sealed_size: int
+    flags: int
+    block: int
+    authoriser: str
+
+    @property
+    def sealed(self) -> bool:
+        """Whether the log is closed on the chain for ever."""
+        return bool(self.flags & FLAG_SEALED)
+
+
+@dataclass(frozen=True, slots=True)
+class Anchored:
+    """One anchor as its event tells it. `time` is the block's, Unix seconds."""
+
+    size: int
+    root: bytes
+    block: int
+    time: int
+    sender: str
+    tx: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorEvidence:
+    """What the chain's node says about the anchor at one size, read from the contract's storage.
+
+    `tx` is empty where no event was found; `gas` and `fee` (in wei) are 0 then. `head_block` is the block that was
+    read, `final` whether `block` is final by the policy. It rests on the node's word alone.
+    """
+
+    identity: ChainIdentity
+    log: bytes
+    size: int
+    root: bytes
+    block: int
+    block_hash: bytes
+    time: int
+    sender: str
+    tx: bytes
+    gas: int
+    fee: int
+    head_block: int
+    final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SignedTransaction:
+    """A transaction ready to be sent, as often as needed. `price` is the most it pays for a unit of gas, in wei."""
+
+    raw: bytes
+    hash: bytes
+    nonce: int
+    price: int
+
+
+class TxState(Enum):
+    """Where a transaction is. VANISHED: the node does not know it."""
+
+    VANISHED = "vanished"
+    PENDING = "pending"
+    INCLUDED = "included"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class TxStatus:
+    """State of one transaction; `block` 0 until included. `nonce` is the sender's next one, as the node has it."""
+
+    state: TxState
+    block: int = 0
+    gas: int = 0
+    nonce: int = 0
+
+
+class Chain(Protocol):
+    """One contract on one chain. Every method may raise ChainUnavailableError; none waits longer than its timeouts."""
+
+    @property
+    def identity(self) -> ChainIdentity:
+        """The chain and contract that are expected."""
+
+    def check(self) -> None:
+        """Ask whether chain and contract are the expected ones; ChainMismatchError, ContractMissingError if not."""
+
+    def head(self, log: bytes) -> Head:
+        """Read the newest anchor of a log."""
+
+    def authorisation_digest(self, log: bytes, size: int, root: bytes) -> bytes:
+        """Return the 32 bytes that the authoriser signs."""
+
+    def prepare(
+        self, log: bytes, size: int, root: bytes, proof: Sequence[bytes], authorisation: bytes, *, floor: int = 0
+    ) -> SignedTransaction:
+        """Build and sign, not send, an anchor that pays `floor` or more; TransactionRefusedError if it must fail."""
+
+    def submit(self, raw: bytes) -> None:
+        """Send a signed transaction; sending one again is no error. TransactionRefusedError when refused."""
+
+    def status(self, tx: bytes) -> TxStatus:
+        """Ask where a transaction is."""
+
+    def evidence(self, log: bytes, size: int) -> AnchorEvidence | None:
+        """Read the anchor at a size; None where nothing is anchored."""
+
+    def scan(self, log: bytes, first_block: int = 0) -> Iterator[Anchored]:
+        """List the anchors of a log in order of their blocks."""

@@ -1,0 +1,65 @@
+"""The node's clock, and the guard that stops it where the clock cannot be believed (DESIGN rule 4)."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+from ledger.errors import LedgerError
+
+MAX_LEAP = 60.0
+"""Seconds by which wall clock and monotonic clock may drift apart while the node runs."""
+
+
+class ClockError(LedgerError):
+    """The clock stands behind log time or leapt: nothing more may be stamped with it."""
+
+    code = "clock"
+
+
+class Clock(Protocol):
+    """Wall clock and monotonic clock, both in seconds."""
+
+    def wall(self) -> float:
+        """Unix time."""
+
+    def monotonic(self) -> float:
+        """A clock that only grows."""
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def wall(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+class ClockGuard:
+    """Gives the time in whole seconds, or refuses.
+
+    A clock set back below log time, or one that leaps by more than a minute against the monotonic clock, would let
+    expired rights act or order history wrongly: the node stops and an operator looks.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._offset = clock.wall() - clock.monotonic()
+
+    def now(self, log_time: int) -> int:
+        """Unix seconds, at least `log_time`; ClockError otherwise."""
+        wall = self._clock.wall()
+        leap = wall - self._clock.monotonic() - self._offset
+        if abs(leap) > MAX_LEAP:
+            raise ClockError(
+                f"The wall clock leapt by {leap:.0f} s against the monotonic clock",
+                remedy="Set the clock right (NTP) and start the node again",
+            )
+        if int(wall) < log_time:
+            raise ClockError(
+                f"The clock ({int(wall)}) is behind log time ({log_time})",
+                remedy="Set the clock right (NTP) and start the node again",
+            )
+        return int(wall)

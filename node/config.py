@@ -1,0 +1,169 @@
+"""The node's configuration: one TOML file, environment variables over it, and nothing unknown accepted.
+
+Paths are relative to the file. `TIAL_<SECTION>_<KEY>` overrides a key of a section, `TIAL_<KEY>` one at the top. Secrets
+never stand in the file: it names key files, and where their passphrase comes from.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from ledger.errors import LedgerError
+
+
+class ConfigError(LedgerError):
+    """The configuration is not usable; says which key and what is wrong."""
+
+    code = "config"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpConfig:
+    """Where the API listens, and what it takes from one client."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    max_body: int = 64 << 20
+    rate: float = 200.0
+    """Requests a second and client address, averaged; 0 switches the limit off."""
+    burst: int = 400
+    operator_token_file: str = ""
+    """File with the bearer token for operator routes and private documents; without it these are closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogConfig:
+    """Batching and publication."""
+
+    interval: float = 1.0
+    publish_within: int = 60
+    """Seconds after log time by which an acknowledged entry must be under a published checkpoint."""
+    verifiers: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class KeysConfig:
+    """Key files of the log, and the file that holds their passphrase (or TIAL_KEYS_PASSPHRASE)."""
+
+    cose: str = "keys/cose.key"
+    note: str = "keys/note.key"
+    passphrase_file: str = "keys/passphrase"
+    passphrase: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ChainConfig:
+    """The chain that anchors go to; `url` empty: none."""
+
+    url: str = ""
+    chain_id: int = 0
+    contract: str = ""
+    finality: str = "included"
+    """`included`, `depth:N` or `finalized`."""
+    sender: str = "keys/anchor-sender.key"
+    authoriser: str = "keys/anchor-authoriser.key"
+    interval: float = 10.0
+    timeout: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All of it. `base` is the folder that relative paths start from."""
+
+    base: Path
+    data: str = "data"
+    lock: str = "lock/checkpoint.lock"
+    http: HttpConfig = field(default_factory=HttpConfig)
+    log: LogConfig = field(default_factory=LogConfig)
+    keys: KeysConfig = field(default_factory=KeysConfig)
+    chain: ChainConfig = field(default_factory=ChainConfig)
+
+    def path(self, name: str) -> Path:
+        """A configured path, absolute."""
+        return (self.base / name).absolute()
+
+    @property
+    def data_path(self) -> Path:
+        """The data directory."""
+        return self.path(self.data)
+
+    def passphrase(self) -> str:
+        """The passphrase of the key files."""
+        if self.keys.passphrase:
+            return self.keys.passphrase
+        path = self.path(self.keys.passphrase_file)
+        try:
+            return path.read_text(encoding="utf-8").rstrip("\n")
+        except OSError as error:
+            raise ConfigError(
+                f"The passphrase of the key files cannot be read: {error.strerror}",
+                where=str(path),
+                remedy="Set TIAL_KEYS_PASSPHRASE, or keys.passphrase_file to a file of mode 0600",
+            ) from error
+
+
+SECTIONS: dict[str, type[Any]] = {"http": HttpConfig, "log": LogConfig, "keys": KeysConfig, "chain": ChainConfig}
+
+
+def load_config(path: Path, environment: Mapping[str, str] | None = None) -> Config:
+    """Read `path` and the environment; ConfigError names the key that is wrong."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"No configuration: {error.strerror}", where=str(path), remedy="Run `tial init` to make one"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"Not TOML: {error}", where=str(path)) from error
+    env = os.environ if environment is None else environment
+    top: dict[str, Any] = {}
+    for name in ("data", "lock"):
+        if f"TIAL_{name.upper()}" in env:
+            top[name] = env[f"TIAL_{name.upper()}"]
+        elif name in table:
+            top[name] = _typed(table.pop(name), str, name)
+        table.pop(name, None)
+    for name, section in SECTIONS.items():
+        top[name] = _section(section, name, table.pop(name, {}), env)
+    if table:
+        unknown = sorted(table)[0]
+        raise ConfigError("Unknown key", where=unknown, remedy=f"Known are data, lock and {', '.join(SECTIONS)}")
+    return Config(base=path.parent.absolute(), **top)
+
+
+def _section(section: type[Any], name: str, given: object, env: Mapping[str, str]) -> Any:
+    if not isinstance(given, dict):
+        raise ConfigError("Must be a table", where=name)
+    hints = get_type_hints(section)
+    values: dict[str, Any] = {}
+    for item in fields(section):
+        variable = f"TIAL_{name.upper()}_{item.name.upper()}"
+        if variable in env:
+            values[item.name] = _parsed(env[variable], hints[item.name], variable)
+            given.pop(item.name, None)
+        elif item.name in given:
+            values[item.name] = _typed(given.pop(item.name), hints[item.name], f"{name}.{item.name}")
+    if given:
+        unknown = sorted(given)[0]
+        raise ConfigError("Unknown key", where=f"{name}.{unknown}", remedy=f"Known are {', '.join(hints)}")
+    return section(**values)
+
+
+def _typed(value: object, kind: type[Any], where: str) -> Any:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not kind:
+        raise ConfigError(f"Must be a {kind.__name__}, not {value!r}", where=where)
+    return value
+
+
+def _parsed(text: str, kind: type[Any], where: str) -> Any:
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise ConfigError(f"Must be a {kind.__name__}, not {text!r}", where=where) from error

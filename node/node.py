@@ -1,0 +1,205 @@
+"""The node: opens the stores, wires the stages, and brings them down again without losing anything.
+
+The flow of one registration reads straight through here: HTTP hands bytes to the `Sequencer`; `Admission` decides;
+the journal makes durable; the `Publisher` writes tiles and signs the checkpoint; the `AnchorWorker` takes the newest
+published checkpoint to the chain. A stage that fails stops the ones before it, never the other way round: the chain may
+be gone for a week.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+
+from ledger.crypto.keyfile import load as load_key
+from ledger.crypto.suites import Signer
+from ledger.errors import RefusedStartError
+from ledger.log.notes import ED25519, Vkey
+from ledger.log.proofs import consistency_proof
+from ledger.log.tiles import TileCache
+from ledger.log.tree import leaf_hash
+from ledger.state.records import LogRecord
+from ledger.statements import decode_statement
+from ledger.store.documents import DocumentFolder
+from ledger.store.tiles import TileReader
+from node.admission import Admission, Group
+from node.anchor import AnchorWorker
+from node.chain.evm import EvmChain
+from node.chain.protocol import Finality
+from node.chain.rpc import JsonRpc
+from node.clock import Clock, ClockGuard, SystemClock
+from node.config import Config
+from node.document_check import DocumentCheck
+from node.outbox import Outbox
+from node.publisher import Publisher
+from node.recovery import DataFolder, open_log
+from node.sequencer import Sequencer
+from node.verifiers import VerifierPool
+
+log = logging.getLogger(__name__)
+
+
+class Node:
+    """One log's node. Create it inside the event loop that will run it: `async with Node(config) as node`."""
+
+    def __init__(self, config: Config, *, clock: Clock | None = None, recover_lock: bool = False) -> None:
+        """Open everything, or raise `RefusedStartError` with what stands in the way. Nothing is signed yet."""
+        clock = clock or SystemClock()
+        self.config = config
+        self.started = time.time()
+        folder = DataFolder(config.data_path)
+        passphrase = config.passphrase()
+        self.cose = load_key(config.path(config.keys.cose), passphrase)
+        self.note = load_key(config.path(config.keys.note), passphrase)
+        self._chain = self._open_chain(passphrase)
+        head = None if self._chain is None else self._chain_head
+        self._recovered = open_log(folder, config.path(config.lock), head, recover_lock=recover_lock)
+        try:
+            self._assemble(folder, clock, passphrase)
+        except BaseException:
+            self._recovered.close()
+            raise
+
+    def _assemble(self, folder: DataFolder, clock: Clock, passphrase: str) -> None:
+        recovered, config = self._recovered, self.config
+        self.genesis = recovered.genesis
+        self.log_id = recovered.genesis.leaf
+        self.index = recovered.index
+        self.documents = DocumentFolder(folder.documents)
+        self.served = folder.served
+        self.reader = TileReader(folder.served, TileCache())
+        self.admission = Admission(
+            recovered.index, self.cose, recovered.journal.next_index, recovered.counts, self._leaf_at
+        )
+        parameters = self.admission.view.read(LogRecord)
+        assert parameters is not None
+        _check_keys(parameters, self.cose, self.note)
+        self.origin = parameters.origin
+        self.vkey = Vkey(self.origin, ED25519, self.note.public_key)
+        guard = ClockGuard(clock)
+        guard.now(self.admission.log_time)
+        self.publisher = Publisher(
+            folder.served, recovered.writer, recovered.lock, recovered.state, self.note, self.origin,
+            interval=config.log.interval,
+        )  # fmt: skip
+        self._hand_over_tail(recovered.tail, recovered.state.size)
+        self._pool = VerifierPool(config.log.verifiers)
+        self.sequencer = Sequencer(
+            self.admission, recovered.journal, recovered.index, self._pool, self.cose, guard,
+            publish_within=config.log.publish_within,
+            check_document=DocumentCheck(self.documents, self.admission.view),
+            on_durable=self.publisher.take,
+        )  # fmt: skip
+        self.anchors = self._anchor_worker(folder, passphrase)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def _hand_over_tail(self, tail: Sequence[bytes], first: int) -> None:
+        """Give the publisher the durable entries that no checkpoint covers yet."""
+        group = Group(first)
+        for offset, raw in enumerate(tail):
+            st = decode_statement(raw)
+            group.entries.append(raw)
+            group.leaves.append(leaf_hash(raw))
+            if st.type == "manifest":
+                group.manifests.append((st.subject[1], first + offset))
+        self.publisher.take(group)
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Start the stages; publishes what an earlier run left unpublished."""
+        self._tasks = [
+            asyncio.create_task(self.sequencer.run(), name="sequencer"),
+        ]
+        await self.publisher.publish_now(self.sequencer)
+        self._tasks.append(asyncio.create_task(self.publisher.run(self.sequencer), name="publisher"))
+        if self.anchors is not None:
+            self.anchors.start()
+        log.info("node started", extra={"log": self.log_id.hex(), "size": self.publisher.published.size})
+
+    async def stop(self) -> None:
+        """Drain: everything taken is made durable, answered and published; then files and locks are released."""
+        self.publisher.stop()
+        try:
+            if self.sequencer.failure is None and self._tasks:
+                await self.publisher.publish_now(self.sequencer)
+            self.sequencer.stop()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        finally:
+            if self.anchors is not None:
+                await asyncio.get_running_loop().run_in_executor(None, self.anchors.stop)
+            self._pool.close()
+            self._recovered.close()
+        log.info("node stopped", extra={"size": self.publisher.published.size})
+
+    async def failed(self) -> None:
+        """Return when a stage ended by a failure, raising it: a node that cannot go on must not look alive."""
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            error = task.exception()
+            if error is not None:
+                raise error
+
+    async def __aenter__(self) -> Node:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self.stop()
+
+    # -- health ---------------------------------------------------------------------------------------------------
+
+    def not_ready(self) -> str | None:
+        """Why the node takes no statements now, or None."""
+        failure = self.sequencer.failure or self.publisher.error
+        return None if failure is None else failure.explain()
+
+    # -- seams ----------------------------------------------------------------------------------------------------
+
+    def _leaf_at(self, index: int) -> bytes:
+        return self.publisher.leaf_at(index)
+
+    def _open_chain(self, passphrase: str) -> EvmChain | None:
+        chain = self.config.chain
+        if not chain.url:
+            return None
+        return EvmChain(
+            JsonRpc(chain.url, timeout=chain.timeout),
+            chain_id=chain.chain_id,
+            contract=chain.contract,
+            finality=Finality.parse(chain.finality),
+            sender=load_key(self.config.path(chain.sender), passphrase),  # type: ignore[arg-type]
+        )
+
+    def _chain_head(self, log_id: bytes) -> tuple[int, bytes] | None:
+        assert self._chain is not None
+        self._chain.check()
+        head = self._chain.head(log_id)
+        return (head.size, head.root) if head.size else None
+
+    def _anchor_worker(self, folder: DataFolder, passphrase: str) -> AnchorWorker | None:
+        if self._chain is None:
+            return None
+        authoriser = load_key(self.config.path(self.config.chain.authoriser), passphrase)
+        reader = TileReader(folder.served)  # of its own: the worker runs in another thread
+        return AnchorWorker(
+            self._chain,
+            Outbox(folder.outbox, self.log_id),
+            log_id=self.log_id,
+            newest=lambda: self.publisher.published if self.publisher.published.size else None,
+            consistency=lambda old, new: consistency_proof(old, new, reader.nodes(new).get_node),
+            authoriser=authoriser,  # type: ignore[arg-type]
+            interval=self.config.chain.interval,
+        )
+
+
+def _check_keys(parameters: LogRecord, cose: Signer, note: Signer) -> None:
+    for name, signer, ref in (("cose", cose, parameters.cose), ("note", note, parameters.note)):
+        if signer.public_key != ref.key or signer.suite.alg != ref.alg:
+            raise RefusedStartError(
+                f"The {name} key file holds another key than the log's",
+                where=f"keys.{name}",
+                remedy="Configure the key that the log record names",
+            )

@@ -1,0 +1,253 @@
+"""The outbox: what the anchor worker has sent or is about to send, and what it knows to be anchored.
+
+Owns one folder: `pending.json`, the one anchor under way with its signed transactions, written durably before anything
+is sent; one file per anchor with its size as name; `disputes/`, evidence of a chain that contradicts the log. It trusts
+its own files only as far as they parse: a damaged one is put aside and its anchor asked from the chain again, because
+all of it can be rebuilt from checkpoints and chain (DESIGN section 9).
+"""
+
+from __future__ import annotations
+
+import bisect
+import json
+import logging
+import re
+import threading
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from ledger.errors import MalformedError
+from node import files
+
+FORMAT = "tial-anchor-v1"
+FILE_LIMIT = 1 << 20
+_NAME = re.compile(r"(\d{20})\.json")
+
+log = logging.getLogger("node.outbox")
+
+
+class AnchorState(Enum):
+    """PENDING: under way. DONE: final on the chain. LOST: it was final, but the chain does not have it any more."""
+
+    PENDING = "pending"
+    DONE = "done"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One signed transaction for an anchor; `price` is the most it pays for a unit of gas, `created` Unix seconds."""
+
+    raw: bytes
+    hash: bytes
+    nonce: int
+    price: int
+    created: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorRecord:
+    """One anchor. `previous` is the size that its consistency proof starts from.
+
+    `tx`, `block`, `time`, `sender`, `gas`, `fee` (wei) are what the chain says, zero or empty until it is DONE; `tx` is
+    empty too where the chain's node has no event for it. `time` is the block's, `created` and `finished` the node's
+    clock, all Unix seconds.
+    """
+
+    log: bytes
+    size: int
+    root: bytes
+    checkpoint: bytes
+    previous: int
+    chain_id: int
+    contract: str
+    state: AnchorState
+    created: int
+    attempts: tuple[Attempt, ...] = ()
+    tx: bytes = b""
+    block: int = 0
+    time: int = 0
+    sender: str = ""
+    gas: int = 0
+    fee: int = 0
+    finished: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is kept and shown: bytes in hex, the checkpoint as its text."""
+        return {
+            "format": FORMAT,
+            "log": self.log.hex(),
+            "size": self.size,
+            "root": self.root.hex(),
+            "checkpoint": self.checkpoint.decode(),
+            "previous": self.previous,
+            "chain_id": self.chain_id,
+            "contract": self.contract,
+            "state": self.state.value,
+            "created": self.created,
+            "attempts": [
+                {"raw": a.raw.hex(), "hash": a.hash.hex(), "nonce": a.nonce, "price": a.price, "created": a.created}
+                for a in self.attempts
+            ],
+            "tx": self.tx.hex(),
+            "block": self.block,
+            "time": self.time,
+            "sender": self.sender,
+            "gas": self.gas,
+            "fee": self.fee,
+            "finished": self.finished,
+        }
+
+    @classmethod
+    def from_json(cls, document: Any) -> AnchorRecord:
+        """Read what `to_json` gave; MalformedError for anything else."""
+        try:
+            if document["format"] != FORMAT:
+                raise MalformedError("another format", where="format")
+            return cls(
+                log=bytes.fromhex(document["log"]),
+                size=int(document["size"]),
+                root=bytes.fromhex(document["root"]),
+                checkpoint=document["checkpoint"].encode(),
+                previous=int(document["previous"]),
+                chain_id=int(document["chain_id"]),
+                contract=str(document["contract"]),
+                state=AnchorState(document["state"]),
+                created=int(document["created"]),
+                attempts=tuple(
+                    Attempt(bytes.fromhex(a["raw"]), bytes.fromhex(a["hash"]), a["nonce"], a["price"], a["created"])
+                    for a in document["attempts"]
+                ),
+                tx=bytes.fromhex(document["tx"]),
+                block=int(document["block"]),
+                time=int(document["time"]),
+                sender=str(document["sender"]),
+                gas=int(document["gas"]),
+                fee=int(document["fee"]),
+                finished=int(document["finished"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise MalformedError(f"this is no anchor record: {error!r}") from error
+
+
+class Outbox:
+    """The outbox of one log in one folder. One thread writes; any thread may read. Everything here may be lost."""
+
+    def __init__(self, folder: Path, log_id: bytes) -> None:
+        self.folder = folder
+        self.log_id = log_id
+        self.incomplete = False
+        self._lock = threading.Lock()
+        (folder / "disputes").mkdir(parents=True, exist_ok=True)
+        for leftover in folder.glob(".*.tmp"):  # of a process that was killed while it wrote
+            leftover.unlink(missing_ok=True)
+        names = (_NAME.fullmatch(path.name) for path in folder.iterdir())
+        self._sizes = sorted(int(match[1]) for match in names if match)
+        self._pending = self._read(folder / "pending.json")
+
+    def pending(self) -> AnchorRecord | None:
+        """Return the anchor under way."""
+        return self._pending
+
+    def begin(self, record: AnchorRecord) -> None:
+        """Keep an anchor under way, durably; it replaces the one before it."""
+        self._write(self.folder / "pending.json", record)
+        self._pending = record
+
+    def drop(self) -> None:
+        """Give up the anchor under way."""
+        (self.folder / "pending.json").unlink(missing_ok=True)
+        files.sync_folder(self.folder)
+        self._pending = None
+
+    def keep(self, record: AnchorRecord) -> None:
+        """Keep an anchor that is final or lost; the one under way ends when it has this size."""
+        self._write(self._path(record.size), record)
+        with self._lock:
+            place = bisect.bisect_left(self._sizes, record.size)
+            if place == len(self._sizes) or self._sizes[place] != record.size:
+                self._sizes.insert(place, record.size)
+        if self._pending is not None and self._pending.size == record.size:
+            self.drop()
+
+    def get(self, size: int) -> AnchorRecord | None:
+        """Return the anchor kept for a size."""
+        return self._read(self._path(size))
+
+    def anchors(self, *, limit: int = 100, before: int | None = None) -> list[AnchorRecord]:
+        """List anchors kept, DONE and LOST, newest first, at most `limit`, of sizes below `before` where given."""
+        with self._lock:
+            end = len(self._sizes) if before is None else bisect.bisect_left(self._sizes, before)
+            sizes = self._sizes[max(0, end - limit) : end]
+        found = (self.get(size) for size in reversed(sizes))
+        return [record for record in found if record is not None]
+
+    def newest(self) -> AnchorRecord | None:
+        """Return the largest anchor that is DONE."""
+        with self._lock:
+            sizes = list(self._sizes)
+        for size in reversed(sizes):
+            record = self.get(size)
+            if record is not None and record.state is AnchorState.DONE:
+                return record
+        return None
+
+    def lose_above(self, size: int) -> int:
+        """Mark as LOST every DONE anchor above a size that the chain has as its newest; how many they were."""
+        lost = 0
+        with self._lock:
+            above = self._sizes[bisect.bisect_right(self._sizes, size) :]
+        for each in above:
+            record = self.get(each)
+            if record is not None and record.state is AnchorState.DONE:
+                self._write(self._path(each), replace(record, state=AnchorState.LOST))
+                lost += 1
+        return lost
+
+    def dispute(self, now: int, evidence: dict[str, Any]) -> Path:
+        """Keep evidence of a contradiction, durably, for people to judge."""
+        path = self.folder / "disputes" / f"{now:012d}-{int(evidence['size']):020d}.json"
+        files.replace(path, json.dumps(evidence, indent=1).encode())
+        return path
+
+    def disputes(self) -> list[Path]:
+        """List contradictions that nobody has resolved."""
+        return sorted((self.folder / "disputes").glob("*.json"))
+
+    def resolve(self) -> None:
+        """Mark all contradictions as resolved; their evidence stays."""
+        for path in self.disputes():
+            path.rename(path.with_suffix(".resolved"))
+        files.sync_folder(self.folder / "disputes")
+
+    def _path(self, size: int) -> Path:
+        return self.folder / f"{size:020d}.json"
+
+    def _write(self, path: Path, record: AnchorRecord) -> None:
+        files.replace(path, json.dumps(record.to_json(), indent=1).encode())
+
+    def _check(self, record: AnchorRecord, name: str) -> None:
+        pending = name == "pending.json"
+        if record.log != self.log_id or name not in {"pending.json", self._path(record.size).name}:
+            raise MalformedError("this is the record of another log or size", where=name)
+        if pending != (record.state is AnchorState.PENDING) or (pending and not record.attempts):
+            raise MalformedError("this record is not in the state that its name says", where=name)
+
+    def _read(self, path: Path) -> AnchorRecord | None:
+        """Read one record; a damaged one, or one of another log, is put aside and makes the outbox incomplete."""
+        try:
+            with path.open("rb") as stream:
+                record = AnchorRecord.from_json(json.loads(stream.read(FILE_LIMIT)))
+            self._check(record, path.name)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, RecursionError, MalformedError) as error:
+            log.warning("an outbox record is damaged", extra={"path": str(path), "error": str(error)})
+            self.incomplete = True
+            with suppress(OSError):
+                path.rename(path.with_suffix(".damaged"))
+            return None
+        return record

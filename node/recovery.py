@@ -1,0 +1,255 @@
+"""Starting on an existing log: compare everything that could tell of a fork, then catch up (DESIGN rule 6, section 9).
+
+Nothing here signs or acknowledges. Each doubt ends in `RefusedStartError` with what was found and what to do. The lock
+says which checkpoint was signed last; data behind it was rolled back, data ahead of it means that the lock was. The
+chain, where it answers, must not know more than the log. Only an operator's explicit word recovers a lock, and only
+while the chain's final head agrees with the log.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledger.errors import CorruptError, LedgerError, MalformedError, RefusedStartError, UnavailableError
+from ledger.log.checkpoint import Checkpoint
+from ledger.log.notes import Note
+from ledger.log.tree import fold_right
+from ledger.state.records import BatchRecord, LogRecord
+from ledger.state.view import Overlay
+from ledger.statements import Statement, decode_statement
+from ledger.store.index import Index
+from ledger.store.journal import Journal
+from ledger.store.lock import CheckpointLock, LockState, LockStatus
+from ledger.store.replay import replay
+from ledger.store.tiles import TileReader, TileWriter
+
+log = logging.getLogger(__name__)
+
+ChainHead = Callable[[bytes], tuple[int, bytes] | None]
+"""Asks the chain for its final head of the log with this id: (size, root), None where it knows no such log; UnavailableError."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataFolder:
+    """Where things are in a data directory."""
+
+    path: Path
+
+    @property
+    def served(self) -> Path:
+        """Tiles, entry bundles and checkpoint, served as they are."""
+        return self.path / "log"
+
+    @property
+    def journal(self) -> Path:
+        """Journal segments."""
+        return self.path / "journal"
+
+    @property
+    def index(self) -> Path:
+        """The LevelDB index."""
+        return self.path / "index"
+
+    @property
+    def documents(self) -> Path:
+        """Documents by digest."""
+        return self.path / "documents"
+
+    @property
+    def outbox(self) -> Path:
+        """The anchor worker's outbox."""
+        return self.path / "outbox"
+
+    @property
+    def instance(self) -> Path:
+        """16 random bytes that tie this directory to its lock."""
+        return self.path / "instance"
+
+
+@dataclass(slots=True)
+class Recovered:
+    """An opened log: every store at the same size, `tail` the durable entries above the last signed checkpoint."""
+
+    folder: DataFolder
+    genesis: Statement
+    lock: CheckpointLock
+    state: LockState
+    journal: Journal
+    writer: TileWriter
+    index: Index
+    tail: list[bytes]
+    counts: Counter[str]
+
+    def close(self) -> None:
+        """Release files and locks."""
+        self.journal.close()
+        self.index.close()
+        self.lock.close()
+
+
+def open_log(folder: DataFolder, lock_path: Path, chain_head: ChainHead | None, *, recover_lock: bool) -> Recovered:
+    """Open the log, or refuse. `recover_lock` is the operator's explicit word that a lock may be written anew."""
+    if not folder.instance.exists():
+        raise RefusedStartError("There is no log here", where=str(folder.path), remedy="Run `tial init` first")
+    lock = CheckpointLock.open(lock_path, folder.path)
+    opened: list[Journal | Index] = []
+    try:
+        journal = Journal.open(folder.journal)
+        opened.append(journal)
+        genesis = _genesis(folder, journal)
+        anchored = _ask_chain(chain_head, genesis.leaf)
+        state = _signed_state(folder, lock, genesis, anchored, chain_head is not None, recover_lock)
+        writer = _writer(folder, state, journal)
+        _compare_with_chain(folder, state, anchored)
+        index = _caught_up_index(folder, state, journal)
+        opened.append(index)
+        tail = [entry for _, entry in journal.replay(state.size)]
+        counts = _open_batch(folder, index, state, tail)
+    except BaseException:
+        for store in opened:
+            store.close()
+        lock.close()
+        raise
+    return Recovered(folder, genesis, lock, state, journal, writer, index, tail, counts)
+
+
+def _genesis(folder: DataFolder, journal: Journal) -> Statement:
+    first = next(journal.replay(0), None) if journal.first_index == 0 else (0, TileReader(folder.served).entry(0))
+    if first is None:
+        raise RefusedStartError(
+            "The journal is empty and acknowledged entries may be gone",
+            where=str(folder.journal),
+            remedy="Restore the data directory from a mirror or backup",
+        )
+    return decode_statement(first[1])
+
+
+def _ask_chain(chain_head: ChainHead | None, log_id: bytes) -> tuple[int, bytes] | None:
+    if chain_head is None:
+        return None
+    try:
+        return chain_head(log_id)
+    except UnavailableError as error:
+        log.warning("the chain does not answer at start", extra={"error": error.explain()})
+        return None
+
+
+def _signed_state(
+    folder: DataFolder,
+    lock: CheckpointLock,
+    genesis: Statement,
+    anchored: tuple[int, bytes] | None,
+    chain_configured: bool,
+    recover_lock: bool,
+) -> LockState:
+    """What was signed last, from an intact lock, or from the data where an operator and the chain stand behind it."""
+    reading = lock.read()
+    published = TileReader(folder.served).checkpoint()
+    newest = None if published is None else Checkpoint.parse(Note.parse(published).text)
+    doubt = ""
+    if reading.status is not LockStatus.INTACT or reading.state is None:
+        doubt = f"The signed-checkpoint lock is {reading.status.value}: {reading.detail}"
+    elif reading.state.log != genesis.leaf or reading.state.instance != folder.instance.read_bytes():
+        raise RefusedStartError("The lock belongs to another log or another data directory", where=str(folder.path))
+    elif newest is not None and newest.size > reading.state.size:
+        doubt = f"The lock (size {reading.state.size}) is older than the data (published size {newest.size})"
+    if not doubt and reading.state is not None:
+        return reading.state
+    remedy = "Start with --recover-lock once the chain answers, and its final head agrees with this log"
+    if not recover_lock or newest is None or published is None:
+        raise RefusedStartError(doubt, where="lock", remedy=remedy)
+    if not chain_configured or anchored is None:
+        raise RefusedStartError(f"{doubt}; the chain does not answer for it", where="lock", remedy=remedy)
+    state = LockState(genesis.leaf, folder.instance.read_bytes(), newest.size, newest.root, published)
+    _compare_with_chain(folder, state, anchored)
+    log.warning("lock recovered on the operator's word", extra={"doubt": doubt, "size": newest.size})
+    lock.recover(state)
+    return state
+
+
+def _writer(folder: DataFolder, state: LockState, journal: Journal) -> TileWriter:
+    try:
+        writer = TileWriter.open(folder.served, state.size, state.root)
+    except (CorruptError, MalformedError) as error:
+        raise RefusedStartError(
+            f"The data directory does not hold what was signed last (size {state.size}): {error.detail}",
+            where=error.where,
+            remedy="It was rolled back or damaged: restore the newest copy or a mirror; never sign from an older one",
+        ) from error
+    if not journal.first_index <= state.size <= journal.next_index:
+        raise RefusedStartError(
+            f"The journal holds entries {journal.first_index} to {journal.next_index}, signed are {state.size}",
+            where=str(folder.journal),
+            remedy="Acknowledged entries may be gone: restore the journal or a mirror",
+        )
+    return writer
+
+
+def root_at(reader: TileReader, size: int) -> bytes:
+    """The root of the published tree at an earlier size."""
+    return fold_right(reader.nodes(size).perfect_subtrees())
+
+
+def _compare_with_chain(folder: DataFolder, state: LockState, anchored: tuple[int, bytes] | None) -> None:
+    """The chain must not know a larger log, nor another one."""
+    if anchored is None:
+        return
+    size, root = anchored
+    if size > state.size:
+        raise RefusedStartError(
+            f"The chain holds an anchor of size {size}, this log was signed up to {state.size}",
+            where="chain",
+            remedy="The data and its lock were rolled back together: restore the newest copy or a mirror",
+        )
+    ours = root_at(TileReader(folder.served), size) if size > 1 else state.log
+    if ours != root:
+        raise RefusedStartError(
+            f"The chain's root at size {size} is {root.hex()}, this log's is {ours.hex()}",
+            where="chain",
+            remedy="This log forked from what was anchored: keep both as evidence, restore from a mirror",
+        )
+
+
+def entries_from(folder: DataFolder, state: LockState, journal: Journal, start: int) -> Iterator[bytes]:
+    """All durable entries from `start` on: from tiles as far as they go, then from the journal."""
+    if start < state.size:
+        yield from TileReader(folder.served).iter_entries(start, state.size)
+    for _, entry in journal.replay(max(start, state.size)):
+        yield entry
+
+
+def _caught_up_index(folder: DataFolder, state: LockState, journal: Journal) -> Index:
+    """Open the index and bring it to the journal's end; one that is ahead or unreadable is built anew."""
+    try:
+        index = Index.open(folder.index)
+        if index.covers > journal.next_index:
+            index.close()
+            raise CorruptError(f"The index covers {index.covers} entries, the log has {journal.next_index}")
+    except CorruptError as error:
+        log.warning("index is built anew", extra={"error": error.explain()})
+        Index.destroy(folder.index)
+        index = Index.open(folder.index)
+    try:
+        behind = journal.next_index - index.covers
+        if behind:
+            log.info("index catches up", extra={"entries": behind})
+            replay(index, entries_from(folder, state, journal, index.covers))
+    except BaseException:
+        index.close()
+        raise
+    return index
+
+
+def _open_batch(folder: DataFolder, index: Index, state: LockState, tail: list[bytes]) -> Counter[str]:
+    """Counts by type of the entries after the last manifest."""
+    view = Overlay(index.record)
+    batch, record = view.read(BatchRecord), view.read(LogRecord)
+    if batch is None or record is None:
+        raise LedgerError("The index holds no log record after catching up", where=str(folder.index))
+    first = batch.first
+    below = TileReader(folder.served).iter_entries(first, state.size) if first < state.size else iter(())
+    return Counter(decode_statement(raw).type for raw in [*below, *tail[max(0, first - state.size) :]])

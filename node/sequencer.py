@@ -1,0 +1,330 @@
+"""The sequencer: from submitted bytes to durable, acknowledged entries (DESIGN section 6).
+
+Statements are decoded, their signatures checked beside the main thread, decided one by one, and collected into a group:
+consecutive indexes, one append to the journal, one fdatasync. Only then does anybody get an answer. While one group is
+being made durable the next one is decided, so load makes groups larger instead of slower.
+
+Interface contracts: `submit` returns after durability or not at all; a failed append stops the sequencer for good, every
+waiting submitter gets the error, and nothing after it is ever acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from ledger.crypto.digests import kid as kid_of
+from ledger.crypto.suites import Signer
+from ledger.errors import LedgerError, UnavailableError
+from ledger.log.group import GroupTree
+from ledger.state.records import ActorRecord
+from ledger.statements import Statement, decode_statement
+from ledger.statements.acknowledgement import Acknowledgement, Refusal, sign_acknowledgement, sign_refusal
+from ledger.store.index import Index
+from ledger.store.journal import Journal
+from node.admission import Admission, Group
+from node.clock import ClockGuard
+from node.submission import Admitted, Answer, Outcome, Refused, Run
+from node.verifiers import Check, VerifierPool
+
+log = logging.getLogger(__name__)
+
+MAX_LAG = 2
+"""Seconds that log time may be behind the clock when a group is formed (DESIGN rule 4)."""
+MAX_GROUP = 1024
+"""Statements decided in one go: about 30 ms of work, so that small submissions are not held up longer."""
+MAX_WAITING = 32_768
+"""Statements that may wait for their turn; beyond it submitters are asked to come back."""
+KEY_CACHE = 10_000
+
+DocumentCheck = Callable[[Statement], LedgerError | None]
+"""The node's own check of documents before admission: it may refuse, and grants no rights."""
+
+
+class OverloadedError(UnavailableError):
+    """More is waiting than the node can hold; nothing of this submission was taken."""
+
+    code = "overloaded"
+
+
+class StoppedError(UnavailableError):
+    """The node stopped admitting; what was not acknowledged may or may not be in the log."""
+
+    code = "stopped"
+
+
+Decoded = tuple[Statement, bytes, bool]
+"""A statement, the key it was checked against (b"" where none was known), and the verdict."""
+
+
+@dataclass(slots=True)
+class _Submission:
+    items: list[Decoded | LedgerError]
+    sign_refusals: bool
+    done: asyncio.Future[Answer]
+    outcomes: list[Outcome] = field(default_factory=list)
+
+
+class Sequencer:
+    """One writer, one log. All methods belong to one event loop."""
+
+    def __init__(
+        self,
+        admission: Admission,
+        journal: Journal,
+        index: Index,
+        pool: VerifierPool,
+        signer: Signer,
+        guard: ClockGuard,
+        *,
+        publish_within: int,
+        check_document: DocumentCheck,
+        on_durable: Callable[[Group], None],
+    ) -> None:
+        """`on_durable` learns of every group in order, after it is durable and before it is acknowledged."""
+        self.admission = admission
+        self._journal = journal
+        self._index = index
+        self._pool = pool
+        self._signer = signer
+        self._guard = guard
+        self._publish_within = publish_within
+        self._check_document = check_document
+        self._on_durable = on_durable
+        self._queue: deque[_Submission] = deque()
+        self._waiting = 0
+        self._wake = asyncio.Event()
+        self._close_asked: list[asyncio.Future[int]] = []
+        self._stopping = False
+        self._retired = 0
+        self.failure: LedgerError | None = None
+        self._keys: dict[bytes, tuple[int, bytes]] = {}
+
+    # -- the submitter's side -----------------------------------------------------------------------------------------
+
+    async def submit(self, raws: Sequence[bytes], *, sign_refusals: bool = False) -> Answer:
+        """Take statements in their order; answer after those admitted are durable.
+
+        Raises `OverloadedError` (nothing was taken) or `StoppedError` (submit again later: an act that did get in
+        answers with its place).
+        """
+        self._refuse_if_stopped()
+        if self._waiting + len(raws) > MAX_WAITING:
+            raise OverloadedError("Too much is waiting for admission", remedy="Submit again in a second")
+        self._waiting += len(raws)
+        try:
+            items = await self._decode_and_check(raws)
+            self._refuse_if_stopped()
+            submission = _Submission(items, sign_refusals, asyncio.get_running_loop().create_future())
+            self._queue.append(submission)
+            self._wake.set()
+            return await submission.done
+        finally:
+            self._waiting -= len(raws)
+
+    async def _decode_and_check(self, raws: Sequence[bytes]) -> list[Decoded | LedgerError]:
+        items: list[Decoded | LedgerError] = []
+        checks: list[Check] = []
+        places: list[int] = []
+        for raw in raws:
+            try:
+                st = decode_statement(raw)
+            except LedgerError as error:
+                items.append(error)
+                continue
+            refusal = self._check_document(st)
+            if refusal is not None:
+                items.append(refusal)
+                continue
+            key = self._key_of(st)
+            if key is not None:
+                places.append(len(items))
+                checks.append((st.alg, key[1], st.signed, st.signature))
+            items.append((st, b"" if key is None else key[1], False))
+        if checks:
+            for place, check, good in zip(places, checks, await self._pool.check(checks), strict=True):
+                item = items[place]
+                assert isinstance(item, tuple)
+                items[place] = (item[0], check[1], good)
+        return items
+
+    def _key_of(self, st: Statement) -> tuple[int, bytes] | None:
+        """The public key behind a kid, if its issuer is known. A kid is the key's hash, so this can never go stale."""
+        key = self._keys.get(st.kid)
+        if key is None:
+            actor = self.admission.view.read(ActorRecord, st.iss)
+            if actor is None:
+                return None
+            for candidate in actor.keys:
+                if candidate.kid == st.kid and kid_of(candidate.key) == st.kid:
+                    if len(self._keys) >= KEY_CACHE:
+                        self._keys.clear()
+                    key = self._keys[st.kid] = (candidate.alg, candidate.key)
+                    break
+        return key if key is not None and key[0] == st.alg else None
+
+    async def close_batch(self) -> int:
+        """Close the open batch with a manifest; returns the log size at it, once that is durable."""
+        self._refuse_if_stopped()
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._close_asked.append(future)
+        self._wake.set()
+        return await future
+
+    def _refuse_if_stopped(self) -> None:
+        if self.failure is not None:
+            raise StoppedError(f"The node stopped: {self.failure.detail}", remedy=self.failure.remedy) from self.failure
+        if self._stopping:
+            raise StoppedError("The node is shutting down", remedy="Submit again when it is back")
+
+    # -- the writer's side --------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Form groups and make them durable until `stop`; returns when all that was taken is answered."""
+        committing: asyncio.Task[None] | None = None
+        try:
+            while self._queue or self._close_asked or committing is not None or not self._stopping:
+                if self._queue or self._close_asked:
+                    taken, closers, size = self._decide()
+                    group = self.admission.take_group()
+                    if committing is not None:
+                        await committing
+                    committing = asyncio.create_task(self._commit(group, taken, closers, size))
+                    await asyncio.sleep(0)
+                elif committing is not None:
+                    await committing
+                    committing = None
+                else:
+                    self._wake.clear()
+                    await self._wake.wait()
+        except LedgerError as error:
+            self._fail(error)
+            raise
+
+    def retire(self, size: int) -> None:
+        """Entries below `size` are durable as tiles: the journal may drop them when it is next written."""
+        self._retired = size
+
+    def stop(self) -> None:
+        """Take no more submissions; `run` returns when all that was taken is durable and answered."""
+        self._stopping = True
+        self._wake.set()
+
+    def _decide(self) -> tuple[list[_Submission], list[asyncio.Future[int]], int]:
+        """Decide about what waits; returns the submissions decided, who asked for a manifest, and the size at it."""
+        admission = self.admission
+        now = self._guard.now(admission.log_time)
+        size = 0
+        if self._close_asked or now > admission.log_time + MAX_LAG:
+            size = admission.close_batch(now)
+        closers, self._close_asked = self._close_asked, []
+        taken: list[_Submission] = []
+        count = 0
+        while self._queue and count < MAX_GROUP:
+            submission = self._queue.popleft()
+            taken.append(submission)
+            count += len(submission.items)
+            try:
+                for item in submission.items:
+                    outcome = Refused(item) if isinstance(item, LedgerError) else admission.admit(*item)
+                    submission.outcomes.append(outcome)
+            except LedgerError as error:
+                for unanswered in taken:
+                    _give_up(unanswered.done, error)
+                for closer in closers:
+                    _give_up(closer, error)
+                raise
+        return taken, closers, size
+
+    async def _commit(
+        self, group: Group, taken: list[_Submission], closers: list[asyncio.Future[int]], size: int
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            if group.entries:
+                await loop.run_in_executor(None, self._make_durable, group)
+                self.admission.stored(group)
+                self._on_durable(group)
+            self._answer(group, taken)
+            for closer in closers:
+                if not closer.done():
+                    closer.set_result(size)
+        except (LedgerError, OSError) as error:
+            failure = error if isinstance(error, LedgerError) else LedgerError(f"A group could not be stored: {error}")
+            for submission in taken:
+                _give_up(submission.done, failure)
+            for closer in closers:
+                _give_up(closer, failure)
+            self._fail(failure)
+            raise failure from error
+
+    def _make_durable(self, group: Group) -> None:
+        self._journal.append(group.entries)
+        self._journal.drop_before(self._retired)
+        self._index.apply(group.index_update())
+
+    def _fail(self, error: LedgerError) -> None:
+        if self.failure is None:
+            log.critical("sequencer stopped", extra={"error": error.explain()})
+            self.failure = error
+        for submission in self._queue:
+            _give_up(submission.done, error)
+        self._queue.clear()
+        for closer in self._close_asked:
+            _give_up(closer, error)
+        self._close_asked.clear()
+
+    # -- answers ------------------------------------------------------------------------------------------------------
+
+    def _answer(self, group: Group, taken: list[_Submission]) -> None:
+        """Sign one acknowledgement for the group, and give each submission its runs in it."""
+        first = group.manifests[0][1] + 1 if group.manifests and group.manifests[0][1] == group.first else group.first
+        leaves = group.leaves[first - group.first :]
+        tree = GroupTree(leaves) if leaves else None
+        signed = b"" if tree is None else self._acknowledge(first, tree.root, group.log_time)
+        for submission in taken:
+            runs: list[Run] = []
+            for start, run in _runs(submission.outcomes):
+                if tree is not None and not run[0].duplicate:
+                    proof = tree.range_proof(start - first, len(run))
+                    runs.append(Run(start, len(run), signed, proof))
+                else:
+                    root = GroupTree([item.leaf for item in run]).root
+                    runs.append(Run(start, len(run), self._acknowledge(start, root, group.log_time), []))
+            if submission.sign_refusals:
+                self._sign_refusals(submission, group)
+            if not submission.done.done():
+                submission.done.set_result(Answer(submission.outcomes, runs))
+
+    def _acknowledge(self, first: int, root: bytes, time: int) -> bytes:
+        ack = Acknowledgement(self.admission.log_id, first, root, time, time + self._publish_within)
+        return sign_acknowledgement(self._signer, ack)
+
+    def _sign_refusals(self, submission: _Submission, group: Group) -> None:
+        for number, (item, outcome) in enumerate(zip(submission.items, submission.outcomes, strict=True)):
+            if isinstance(outcome, Refused) and isinstance(item, tuple):
+                refusal = Refusal(self.admission.log_id, item[0].act, outcome.reason, group.end, group.log_time)
+                submission.outcomes[number] = Refused(outcome.error, sign_refusal(self._signer, refusal))
+
+
+def _runs(outcomes: Sequence[Outcome]) -> list[tuple[int, list[Admitted]]]:
+    """Split the admitted outcomes into runs of consecutive indexes, new and known ones apart."""
+    runs: list[tuple[int, list[Admitted]]] = []
+    for outcome in outcomes:
+        if isinstance(outcome, Refused):
+            continue
+        if runs:
+            start, run = runs[-1]
+            if outcome.index == start + len(run) and outcome.duplicate == run[0].duplicate:
+                run.append(outcome)
+                continue
+        runs.append((outcome.index, [outcome]))
+    return runs
+
+
+def _give_up(future: asyncio.Future[Answer] | asyncio.Future[int], error: LedgerError) -> None:
+    if not future.done():
+        future.set_exception(StoppedError(f"The node stopped: {error.detail}", remedy=error.remedy))

@@ -1,0 +1,96 @@
+"""Signature checks beside the main thread: worker processes that verify batches.
+
+An Ed25519 check costs more than everything else that happens to a statement, and threads do not help beside a busy
+interpreter: processes do (measured in docs/performance.md). Checks asked for one by one are gathered while the workers
+are busy, so that load makes its own batches; a lone check on an idle node is done on the spot, which is quicker than
+asking another process.
+
+A check depends on nothing but its four arguments, so it may run before the statement's turn in the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import signal
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+
+from ledger.crypto.suites import suite_by_alg
+from ledger.state.transition import verify_signature
+
+Check = tuple[int, bytes, bytes, bytes]
+"""(COSE algorithm, public key, message, signature)."""
+
+BATCH = 192
+"""Checks a worker gets at once: about 8 ms, so that small submissions do not wait long behind large ones."""
+INLINE = 4
+"""So few checks are done on the spot."""
+
+
+def check_batch(checks: Sequence[Check]) -> bytes:
+    """Answer each check with one byte, 1 for a good signature."""
+    return bytes(suite_by_alg(alg).verify(key, message, signature) for alg, key, message, signature in checks)
+
+
+def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the node decides when its workers stop
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+class VerifierPool:
+    """Verify processes behind one coroutine. Belongs to the event loop that first awaits it."""
+
+    def __init__(self, processes: int) -> None:
+        self._pool = ProcessPoolExecutor(
+            processes, mp_context=multiprocessing.get_context("forkserver"), initializer=_start_worker
+        )
+        self._free = asyncio.Semaphore(processes * 2)
+        self._waiting: list[tuple[Check, asyncio.Future[bool]]] = []
+        self._flush: asyncio.Task[None] | None = None
+
+    async def check(self, checks: Sequence[Check]) -> list[bool]:
+        """Answer all checks, in order."""
+        if len(checks) <= INLINE and not self._waiting and not self._free.locked():
+            return [verify_signature(*check) for check in checks]
+        if len(checks) <= BATCH // 4:
+            return await self._gathered(checks)
+        parts = [checks[start : start + BATCH] for start in range(0, len(checks), BATCH)]
+        answers = await asyncio.gather(*(self._ask(part) for part in parts))
+        return [bool(answer) for part in answers for answer in part]
+
+    async def _ask(self, checks: Sequence[Check]) -> bytes:
+        async with self._free:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, check_batch, checks)
+
+    async def _gathered(self, checks: Sequence[Check]) -> list[bool]:
+        """Put small submissions together while the workers are busy."""
+        loop = asyncio.get_running_loop()
+        futures: list[asyncio.Future[bool]] = [loop.create_future() for _ in checks]
+        self._waiting.extend(zip(checks, futures, strict=True))
+        if self._flush is None or self._flush.done():
+            self._flush = loop.create_task(self._flush_waiting())
+        return list(await asyncio.gather(*futures))
+
+    async def _flush_waiting(self) -> None:
+        while self._waiting:
+            async with self._free:
+                batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+                if not batch:
+                    return
+                try:
+                    answers = await asyncio.get_running_loop().run_in_executor(
+                        self._pool, check_batch, [check for check, _ in batch]
+                    )
+                except BaseException as error:  # noqa: BLE001 - handed on to every waiter
+                    for _, future in batch:
+                        if not future.done():
+                            future.set_exception(error)
+                    return
+            for (_, future), answer in zip(batch, answers, strict=True):
+                if not future.done():
+                    future.set_result(bool(answer))
+
+    def close(self) -> None:
+        """Stop the workers."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
