@@ -12,15 +12,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ledger.crypto.suites import Signer
-from ledger.errors import MalformedError, Rejection
-from ledger.state.records import BatchRecord, LogRecord
+from ledger.errors import Rejection
+from ledger.state.places import place_of_statement
+from ledger.state.records import KIND_OF, BatchRecord, LogRecord, record_key
 from ledger.state.rules1.log import log_did
 from ledger.state.transition import RULES, transition, verify_signature
 from ledger.state.view import Overlay
 from ledger.statements import Draft, Statement, decode_statement, sign
 from ledger.store.index import Index
 from ledger.store.protocols import IndexUpdate
-from ledger.store.replay import Change, index_update
+from ledger.store.replay import Change, changes_of, index_update
 from node.submission import Admitted, Outcome, Refused
 
 
@@ -35,7 +36,7 @@ class Group:
     log_time: int = 0
     entries: list[bytes] = field(default_factory=list)
     leaves: list[bytes] = field(default_factory=list)
-    acts: list[tuple[bytes, int]] = field(default_factory=list)
+    acts: list[bytes] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     manifests: list[tuple[int, int]] = field(default_factory=list)
 
@@ -46,7 +47,7 @@ class Group:
 
     def index_update(self) -> IndexUpdate:
         """What the index must take over."""
-        return index_update(self.end, self.changes, self.acts, self.manifests)
+        return index_update(self.end, self.changes, self.manifests)
 
 
 class KnownVerdict:
@@ -70,13 +71,13 @@ class Admission:
     """Decides, numbers, and groups. See the module's docstring."""
 
     def __init__(
-        self, index: Index, signer: Signer, size: int, counts: Counter[str], leaf_at: Callable[[int], bytes]
+        self, index: Index, signer: Signer, size: int, counts: Counter[str], entry_at: Callable[[int], bytes]
     ) -> None:
-        """`size` entries are durable; `counts` are those of the open batch by type; `leaf_at` finds a logged leaf hash."""
+        """`size` entries are durable; `counts` are those of the open batch by type; `entry_at` finds a logged entry."""
         self.view = Overlay(index.record)
         self._index = index
         self._signer = signer
-        self._leaf_at = leaf_at
+        self._entry_at = entry_at
         self._acts: dict[bytes, Admitted] = {}
         self._verdict = KnownVerdict()
         self._counts = counts
@@ -115,9 +116,6 @@ class Admission:
         known = self._acts.get(st.act)
         if known is not None:
             return known
-        logged = self._index.entry_of_act(st.act)
-        if logged is not None:
-            return Admitted(logged, self._leaf_at(logged), duplicate=True)
         verdict = self._verdict
         verdict.statement, verdict.key, verdict.good = st if key else None, key, good
         try:
@@ -126,9 +124,22 @@ class Admission:
             if st.type == "log" and st.body.get("rules", 1) not in RULES:
                 raise Rejection("bad_parameters", "This node does not know that rules version.", where="body.rules")
             index = self._append(st)
-        except (Rejection, MalformedError) as error:
-            return Refused(error)
+        except Rejection as error:
+            return self._logged_before(st) or Refused(error)
         return Admitted(index, st.leaf)
+
+    def _logged_before(self, st: Statement) -> Admitted | None:
+        """Find the same act in the log; asked only of what the function refuses, because it refuses every act twice.
+
+        The act, if it is there, was the touch after `seq` of the record that its subject names.
+        """
+        place = place_of_statement(st)
+        key = record_key(KIND_OF[place[0]], *place[1:])
+        for index in self._index.history(key, (st.seq or 0) + 1, 1):
+            logged = decode_statement(self._entry_at(index))
+            if logged.act == st.act:
+                return Admitted(index, logged.leaf, duplicate=True)
+        return None
 
     def close_batch(self, now: int) -> int:
         """Append the manifest of the open batch with time `now`; returns the size at which a checkpoint can be signed."""
@@ -157,11 +168,11 @@ class Admission:
         group = self._group
         index = group.end
         changes = transition(self.view, st, index, self._verdict)
+        group.changes += changes_of(self.view, changes)
         self.view.apply(changes)
         group.entries.append(st.raw)
         group.leaves.append(st.leaf)
-        group.acts.append((st.act, index))
-        group.changes.extend((place, record, index) for place, record in changes.items())
+        group.acts.append(st.act)
         self._acts[st.act] = Admitted(index, st.leaf, duplicate=True)
         self._counts[st.type] += 1
         return index
@@ -176,5 +187,5 @@ class Admission:
     def stored(self, group: Group) -> None:
         """The group is durable and in the index: later reads find it there."""
         self.view.stored((place, record) for place, record, _ in group.changes)
-        for act, _ in group.acts:
+        for act in group.acts:
             del self._acts[act]

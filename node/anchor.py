@@ -33,6 +33,7 @@ from node.chain.protocol import (
     TxState,
 )
 from node.outbox import AnchorRecord, AnchorState, Attempt, Outbox
+from node.publisher import Published
 
 log = logging.getLogger("node.anchor")
 
@@ -80,15 +81,6 @@ class DisputedError(LedgerError):
     """The chain contradicts the log."""
 
     code = "disputed"
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A published checkpoint: size, root (32 bytes), the signed note."""
-
-    size: int
-    root: bytes
-    checkpoint: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,7 @@ from ledger.identifiers.did_key import did_key
 from ledger.log.tree import EMPTY_ROOT
 from ledger.state.transition import transition
 from ledger.state.view import MemoryState
-from ledger.statements import Draft, decode_statement, sign
-from ledger.statements import subjects
+from ledger.statements import Draft, decode_statement, sign, subjects
 from ledger.store.durable import make_directories, replace_file
 from ledger.store.journal import Journal
 from ledger.store.lock import CheckpointLock, LockState

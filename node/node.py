@@ -71,7 +71,7 @@ class Node:
         self.served = folder.served
         self.reader = TileReader(folder.served, TileCache())
         self.admission = Admission(
-            recovered.index, self.cose, recovered.journal.next_index, recovered.counts, self._leaf_at
+            recovered.index, self.cose, recovered.journal.next_index, recovered.counts, self._entry_at
         )
         parameters = self.admission.view.read(LogRecord)
         assert parameters is not None
@@ -158,8 +158,8 @@ class Node:
 
     # -- seams ----------------------------------------------------------------------------------------------------
 
-    def _leaf_at(self, index: int) -> bytes:
-        return self.publisher.leaf_at(index)
+    def _entry_at(self, index: int) -> bytes:
+        return self.publisher.entry_at(index)
 
     def _open_chain(self, passphrase: str) -> EvmChain | None:
         chain = self.config.chain

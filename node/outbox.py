@@ -9,7 +9,6 @@ all of it can be rebuilt from checkpoints and chain (DESIGN section 9).
 from __future__ import annotations
 
 import bisect
-import json
 import logging
 import re
 import threading
@@ -19,8 +18,10 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from ledger.errors import MalformedError
-from node import files
+from ledger.store.durable import remove_leftovers, replace_file, sync_directory
 
 FORMAT = "tial-anchor-v1"
 FILE_LIMIT = 1 << 20
@@ -76,7 +77,7 @@ class AnchorRecord:
     finished: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """As it is kept and shown: bytes in hex, the checkpoint as its text."""
+        """As it is kept and shown: bytes in hex, the checkpoint as its text, amounts of wei as decimal text."""
         return {
             "format": FORMAT,
             "log": self.log.hex(),
@@ -89,7 +90,13 @@ class AnchorRecord:
             "state": self.state.value,
             "created": self.created,
             "attempts": [
-                {"raw": a.raw.hex(), "hash": a.hash.hex(), "nonce": a.nonce, "price": a.price, "created": a.created}
+                {
+                    "raw": a.raw.hex(),
+                    "hash": a.hash.hex(),
+                    "nonce": a.nonce,
+                    "price": str(a.price),
+                    "created": a.created,
+                }
                 for a in self.attempts
             ],
             "tx": self.tx.hex(),
@@ -97,7 +104,7 @@ class AnchorRecord:
             "time": self.time,
             "sender": self.sender,
             "gas": self.gas,
-            "fee": self.fee,
+            "fee": str(self.fee),
             "finished": self.finished,
         }
 
@@ -118,7 +125,13 @@ class AnchorRecord:
                 state=AnchorState(document["state"]),
                 created=int(document["created"]),
                 attempts=tuple(
-                    Attempt(bytes.fromhex(a["raw"]), bytes.fromhex(a["hash"]), a["nonce"], a["price"], a["created"])
+                    Attempt(
+                        raw=bytes.fromhex(a["raw"]),
+                        hash=bytes.fromhex(a["hash"]),
+                        nonce=int(a["nonce"]),
+                        price=int(a["price"]),
+                        created=int(a["created"]),
+                    )
                     for a in document["attempts"]
                 ),
                 tx=bytes.fromhex(document["tx"]),
@@ -142,8 +155,7 @@ class Outbox:
         self.incomplete = False
         self._lock = threading.Lock()
         (folder / "disputes").mkdir(parents=True, exist_ok=True)
-        for leftover in folder.glob(".*.tmp"):  # of a process that was killed while it wrote
-            leftover.unlink(missing_ok=True)
+        remove_leftovers(folder)  # of a process that was killed while it wrote
         names = (_NAME.fullmatch(path.name) for path in folder.iterdir())
         self._sizes = sorted(int(match[1]) for match in names if match)
         self._pending = self._read(folder / "pending.json")
@@ -160,7 +172,7 @@ class Outbox:
     def drop(self) -> None:
         """Give up the anchor under way."""
         (self.folder / "pending.json").unlink(missing_ok=True)
-        files.sync_folder(self.folder)
+        sync_directory(self.folder)
         self._pending = None
 
     def keep(self, record: AnchorRecord) -> None:
@@ -210,7 +222,7 @@ class Outbox:
     def dispute(self, now: int, evidence: dict[str, Any]) -> Path:
         """Keep evidence of a contradiction, durably, for people to judge."""
         path = self.folder / "disputes" / f"{now:012d}-{int(evidence['size']):020d}.json"
-        files.replace(path, json.dumps(evidence, indent=1).encode())
+        replace_file(path, orjson.dumps(evidence, option=orjson.OPT_INDENT_2))
         return path
 
     def disputes(self) -> list[Path]:
@@ -221,13 +233,13 @@ class Outbox:
         """Mark all contradictions as resolved; their evidence stays."""
         for path in self.disputes():
             path.rename(path.with_suffix(".resolved"))
-        files.sync_folder(self.folder / "disputes")
+        sync_directory(self.folder / "disputes")
 
     def _path(self, size: int) -> Path:
         return self.folder / f"{size:020d}.json"
 
     def _write(self, path: Path, record: AnchorRecord) -> None:
-        files.replace(path, json.dumps(record.to_json(), indent=1).encode())
+        replace_file(path, orjson.dumps(record.to_json(), option=orjson.OPT_INDENT_2))
 
     def _check(self, record: AnchorRecord, name: str) -> None:
         pending = name == "pending.json"
@@ -240,11 +252,11 @@ class Outbox:
         """Read one record; a damaged one, or one of another log, is put aside and makes the outbox incomplete."""
         try:
             with path.open("rb") as stream:
-                record = AnchorRecord.from_json(json.loads(stream.read(FILE_LIMIT)))
+                record = AnchorRecord.from_json(orjson.loads(stream.read(FILE_LIMIT)))
             self._check(record, path.name)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, RecursionError, MalformedError) as error:
+        except (OSError, ValueError, MalformedError) as error:
             log.warning("an outbox record is damaged", extra={"path": str(path), "error": str(error)})
             self.incomplete = True
             with suppress(OSError):

@@ -15,13 +15,14 @@ from ledger.crypto import secp256k1
 from ledger.errors import CorruptError
 from ledger.log.proofs import consistency_proof
 from ledger.log.tree import leaf_hash, root_of
-from node.anchor import AnchorWorker, Published
+from node.anchor import AnchorWorker
 from node.chain.artifact import load_artifact
 from node.chain.deploy import Deployer, Deployment
 from node.chain.evm import EvmChain
 from node.chain.protocol import Finality
 from node.chain.rpc import JsonRpc
 from node.outbox import Outbox
+from node.publisher import Published
 
 ORIGIN = "example.org/log"
 

@@ -124,6 +124,16 @@ contract Rfc9162Test {
         require(!this.included(leaves[index], index, size, path, whole), "node changed");
     }
 
+    function test_a_path_too_short_for_the_size_is_refused_though_it_meets_the_root() public view {
+        bytes32[] memory leaves = someLeaves(4);
+        for (uint64 index = 0; index < 4; ++index) {
+            bytes32[] memory path = leaves.inclusion(index, 0, 4);
+            require(this.included(leaves[index], index, 4, path, leaves.root(0, 4)), "honest");
+            require(!this.included(leaves[index], index, 8, path, leaves.root(0, 4)), "larger size");
+        }
+        require(!this.included(leaves[0], 0, 2, new bytes32[](0), leaves[0]), "no path at all");
+    }
+
     function test_an_empty_tree_includes_nothing() public view {
         require(!this.included(bytes32(0), 0, 0, new bytes32[](0), bytes32(0)), "size zero");
         require(!this.included(bytes32(0), 0, 0, new bytes32[](0), sha256("")), "root of nothing");

@@ -26,7 +26,7 @@ from devnet.embedded.rpc import call
 from devnet.embedded.snapshots import SnapshotStore
 from devnet.embedded.supervisor import BALANCE
 from ledger.errors import LedgerError, MalformedError, UnavailableError
-from node.files import replace
+from ledger.store.durable import replace_file
 
 DEFAULT_CHAIN_ID = 31_990
 
@@ -131,7 +131,7 @@ class EmbeddedChain:
         with held(self.folder / "funded.lock", seconds=10):
             known = list(json.loads(path.read_bytes())) if path.exists() else []
             if address not in known:
-                replace(path, json.dumps([*known, address]).encode())
+                replace_file(path, json.dumps([*known, address]).encode())
         if self.status().state == "running":
             call(self.url, "anvil_setBalance", address, hex(BALANCE))
             self.save()
@@ -178,7 +178,7 @@ class EmbeddedChain:
             raise UnavailableError(
                 f"port {self._port} is in use by another program", where="127.0.0.1", remedy="Choose another port"
             )
-        replace(path, json.dumps({"port": port or _free_port(0), "chain_id": self._chain_id}).encode())
+        replace_file(path, json.dumps({"port": port or _free_port(0), "chain_id": self._chain_id}).encode())
 
     def _config(self) -> dict[str, Any]:
         path = self.folder / "chain.json"

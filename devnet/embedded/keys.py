@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ledger.crypto import secp256k1
 from ledger.errors import KeyFileError, MalformedError
-from node.files import replace
+from ledger.store.durable import replace_file
 
 FORMAT = "tial-development-key-v1"
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
@@ -47,7 +47,7 @@ def development_key(folder: Path, name: str) -> DevelopmentKey:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         secret = secp256k1.SUITE.generate().secret
         document = {"format": FORMAT, "name": name, "address": _address(secret), "secret": secret.hex()}
-        replace(path, json.dumps(document, indent=1).encode(), mode=0o600)
+        replace_file(path, json.dumps(document, indent=1).encode(), mode=0o600)
     if path.stat().st_mode & 0o077:
         raise KeyFileError("others can read this key file", where=str(path), remedy="chmod 600 it, or remove it")
     try:

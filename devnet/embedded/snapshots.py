@@ -16,7 +16,7 @@ from pathlib import Path
 from devnet.embedded.locks import held
 from devnet.embedded.rpc import call
 from ledger.errors import CorruptError, UnavailableError
-from node.files import replace, sync_folder
+from ledger.store.durable import remove_leftovers, replace_file, sync_directory
 
 KEPT = 2
 _NAME = re.compile(r"state-(\d{10})-([0-9a-f]{64})\.json")
@@ -50,15 +50,14 @@ class SnapshotStore:
 
     def write(self, state: bytes) -> Path:
         """Save `state` (anvil's JSON) as the next generation, durably, and drop all but the newest two."""
-        for leftover in self.folder.glob(".state-*.tmp"):  # of a process that was killed while it wrote
-            leftover.unlink(missing_ok=True)
+        remove_leftovers(self.folder, "state-*")  # of a process that was killed while it wrote
         known = self.generations()
         generation = known[0][0] + 1 if known else 1
         path = self.folder / f"state-{generation:010d}-{hashlib.sha256(state).hexdigest()}.json"
-        replace(path, state)
+        replace_file(path, state)
         for _, _, old in known[KEPT - 1 :]:
             old.unlink(missing_ok=True)
-        sync_folder(self.folder)
+        sync_directory(self.folder)
         return path
 
     def save_from(self, url: str, *, timeout: float = 60.0) -> Path:

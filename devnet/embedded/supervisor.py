@@ -24,7 +24,7 @@ from devnet.embedded.locks import take_lock
 from devnet.embedded.rpc import call
 from devnet.embedded.snapshots import SnapshotStore
 from ledger.errors import LedgerError, UnavailableError
-from node.files import replace
+from ledger.store.durable import StorageError, replace_file
 
 POLL = 0.2
 HANG = 20.0
@@ -100,7 +100,10 @@ class Supervisor:
         if "state" in changes and changes["state"] != before["state"]:
             self.report.since = int(time.time())
         if asdict(self.report) != before or not (self.folder / "status.json").exists():
-            replace(self.folder / "status.json", json.dumps(asdict(self.report)).encode())
+            try:
+                replace_file(self.folder / "status.json", json.dumps(asdict(self.report)).encode())
+            except StorageError as error:
+                log.warning("the status cannot be told: %s", error)
 
     def _start(self) -> None:
         """Start anvil from the newest whole snapshot, or from genesis where there never was one."""
@@ -111,7 +114,7 @@ class Supervisor:
         snapshot = self.store.newest()
         if snapshot is None:
             genesis = self.folder / "genesis.json"
-            replace(genesis, json.dumps(self._genesis()).encode())
+            replace_file(genesis, json.dumps(self._genesis()).encode())
             origin = ["--init", str(genesis)]
         else:
             origin = ["--load-state", str(snapshot)]

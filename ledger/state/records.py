@@ -3,7 +3,7 @@
 A record is a small deterministic CBOR array. Its key is SHA-256 of the deterministic CBOR array [kind, part, ...]. Every
 record begins with `count`, the number of statements that touched it, and `head`, the hash chain over them:
 head' = SHA-256(0x12 || head || uint64 index || leaf hash), from 32 zero bytes. So a list of the statements about
-anything is complete, or visibly not.
+anything is complete, or visibly not. `last` is the index of the newest of them.
 
 Records are named tuples: they are immutable, they encode as arrays without a field table, and the write path makes one
 for every entry. Field order is the format; docs/formats.md shows it with examples.
@@ -47,6 +47,7 @@ class LogRecord(NamedTuple):
 
     touches: int
     head: bytes
+    last: int
     log_id: bytes
     origin: str
     cose: KeyRef
@@ -71,6 +72,7 @@ class BatchRecord(NamedTuple):
 
     touches: int
     head: bytes
+    last: int
     number: int
     time: int
     first: int
@@ -104,6 +106,7 @@ class ActorRecord(NamedTuple):
 
     touches: int
     head: bytes
+    last: int
     keys: tuple[ActorKey, ...]
     roles: tuple[str, ...]
     name: str
@@ -119,6 +122,7 @@ class DelegationRecord(NamedTuple):
 
     touches: int
     head: bytes
+    last: int
     state: str
     holder: str
     delegator: str
@@ -142,6 +146,7 @@ class LengthsRecord(NamedTuple):
 
     touches: int
     head: bytes
+    last: int
     lengths: tuple[int, ...]
 
 
@@ -150,6 +155,7 @@ class TemplateRecord(NamedTuple):
 
     touches: int
     head: bytes
+    last: int
     state: str
     authority: str
     industry: str
@@ -166,6 +172,7 @@ class AccreditationRecord(NamedTuple):
 
     touches: int
     head: bytes
+    last: int
     state: str
     role: str
     accreditor: str
@@ -186,11 +193,11 @@ class IdentifierRecord(NamedTuple):
 
     touches: int
     head: bytes
+    last: int
     state: str
     role: str
     generation: int
     holder: str
-    registrant: str
     delegation: str
     digest: bytes
     entry: int
@@ -205,6 +212,7 @@ class CredentialRecord(NamedTuple):
 
     touches: int
     head: bytes
+    last: int
     state: str
     role: str
     issuer: str
@@ -231,6 +239,7 @@ class StatusIndexRecord(NamedTuple):
 
     touches: int
     head: bytes
+    last: int
     allotted: int
 
 
@@ -239,6 +248,7 @@ class ReconfirmedRecord(NamedTuple):
 
     touches: int
     head: bytes
+    last: int
     actor: str
 
 

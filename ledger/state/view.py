@@ -45,6 +45,7 @@ CACHED = frozenset(
     }
 )
 CACHE_LIMIT = 20_000
+_UNKNOWN: Any = object()
 
 
 class View(Protocol):
@@ -60,21 +61,21 @@ class Overlay:
     def __init__(self, load: Callable[[bytes], bytes | None]) -> None:
         self._load = load
         self._pending: dict[Place, Any] = {}
-        self._cache: dict[Place, Any] = {}
+        # Pending changes and cached records together, so that a read of either is one look-up; None: known to be absent.
+        self._known: dict[Place, Any] = {}
 
     def read(self, kind: type[R], *parts: Part) -> R | None:
         """Return the newest record: a pending change, a cached one, or the stored one."""
         place: Place = (kind, *parts)
-        found = self._pending.get(place)
-        if found is not None:
+        found = self._known.get(place, _UNKNOWN)
+        if found is not _UNKNOWN:
             return found  # type: ignore[no-any-return]
-        if kind not in CACHED:
-            return self._fetch(kind, parts)
-        if place not in self._cache:
-            if len(self._cache) >= CACHE_LIMIT:
-                self._cache.clear()  # rare; the working set is refilled in a few thousand reads
-            self._cache[place] = self._fetch(kind, parts)
-        return self._cache[place]  # type: ignore[no-any-return]
+        record = self._fetch(kind, parts)
+        if kind in CACHED:
+            if len(self._known) - len(self._pending) >= CACHE_LIMIT:
+                self._known = dict(self._pending)  # rare; the working set is refilled in a few thousand reads
+            self._known[place] = record
+        return record
 
     def _fetch(self, kind: type[R], parts: tuple[Part, ...]) -> R | None:
         raw = self._load(record_key(KIND_OF[kind], *parts))
@@ -83,14 +84,16 @@ class Overlay:
     def apply(self, changes: Changes) -> None:
         """Put decided changes in front; later reads see them."""
         self._pending.update(changes)
+        self._known.update(changes)
 
     def stored(self, changes: Iterable[tuple[Place, Record]]) -> None:
         """Forget pending changes that the store now holds, unless a newer change replaced them."""
+        pending, known = self._pending, self._known
         for place, record in changes:
-            if self._pending.get(place) is record:
-                del self._pending[place]
-                if place[0] in CACHED:
-                    self._cache[place] = record
+            if pending.get(place) is record:
+                del pending[place]
+                if place[0] not in CACHED:
+                    del known[place]
 
 
 class MemoryState:

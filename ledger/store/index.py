@@ -10,11 +10,13 @@ Keys begin with one byte for the keyspace; integers are uint64, big-endian, so t
 |---|---|
 | `00` "covers" | number of entries covered |
 | `00` "format" | version of this layout |
-| `61` act (32) | entry index |
 | `62` batch number (8) | index of its manifest |
-| `68` record key (32), count (8) | entry index |
+| `68` record key (32), count (8) | index of the count-th entry that touched it, for all but the newest |
 | `6d` manifest index (8) | batch number |
-| `72` record key (32) | encoded record |
+| `72` record key (32) | encoded record, which names the newest entry that touched it |
+
+So an identifier that was registered and left alone costs one key. An act needs none: a statement names its record and,
+by `seq`, its place in that record's history.
 """
 
 from __future__ import annotations
@@ -30,14 +32,16 @@ from typing import Any, Final, Self
 import plyvel
 
 from ledger.errors import CorruptError, MalformedError
+from ledger.statements.cbor import decode
 from ledger.store.durable import StorageError, hold, make_directories
+from ledger.store.filter import MAX_KEYS, KeyFilter
 from ledger.store.protocols import IndexUpdate
 
 FORMAT: Final = 1
 _COVERS: Final = b"\x00covers"
 _FORMAT: Final = b"\x00format"
-_ACT: Final = b"a"
 _BATCH: Final = b"b"
+_FILTER_FILE: Final = "keys.filter"
 _HISTORY: Final = b"h"
 _MANIFEST: Final = b"m"
 _RECORD: Final = b"r"
@@ -46,8 +50,9 @@ _MAX_UINT64: Final = 2**64 - 1
 _U64 = struct.Struct(">Q")
 _REMEDY: Final = "Run tial index rebuild: the index holds nothing that the log does not"
 
-# Measured for a flat resident size while ten million entries stream in: few open tables, because LevelDB maps each
-# into memory; tables of 8 MiB, so that few suffice; filters of 10 bits a key (1 % false positives) for acts never seen.
+# LevelDB maps every open table into memory, so open tables times their size bounds what reads can make resident: 64 of
+# 8 MiB stay under 512 MiB however large the index grows. The price is that reads of a larger index open tables again.
+# Filters of 10 bits a key (1 % false positives) answer for keys never seen; digests do not compress.
 _TUNING: Final[dict[str, Any]] = {
     "write_buffer_size": 16 * 1024 * 1024,
     "lru_cache_size": 32 * 1024 * 1024,
@@ -62,13 +67,14 @@ _TUNING: Final[dict[str, Any]] = {
 class Index:
     """The open index. One process at a time; reads may come from any thread."""
 
-    __slots__ = ("_covers", "_database", "_holding", "_path")
+    __slots__ = ("_covers", "_database", "_filter", "_holding", "_path")
 
     def __init__(self, path: Path, database: Any, covers: int, holding: int) -> None:
         self._path = path
         self._database = database
         self._covers = covers
         self._holding = holding
+        self._filter = self._open_filter()
 
     @classmethod
     def open(cls, path: Path) -> Index:
@@ -118,19 +124,19 @@ class Index:
 
     def record(self, key: bytes) -> bytes | None:
         """Return the encoded record under a 32-byte key, None where there is none; CorruptError as `open`."""
+        if self._filter is not None and not self._filter.may_hold(key):
+            return None
         return self._get(_RECORD + key)
-
-    def entry_of_act(self, act: bytes) -> int | None:
-        """Return the entry index of an act (32 bytes), None if it is not in the log; CorruptError as `open`."""
-        return _as_index(self._get(_ACT + act))
 
     def history(self, key: bytes, start: int, limit: int) -> list[int]:
         """Return the entry indexes of the statements that touched a record.
 
-        From count `start` on, in order, at most `limit`. CorruptError as `open`.
+        From the `start`-th on (the first is 1), in order, at most `limit`. CorruptError as `open`.
         """
-        if limit <= 0 or not 0 <= start <= _MAX_UINT64:
+        record = self.record(key)
+        if record is None or limit <= 0 or not 0 <= start <= _MAX_UINT64:
             return []
+        touches, _, last, *_ = decode(record)
         prefix = _HISTORY + key
         found: list[int] = []
         with _explaining(self._path):
@@ -145,8 +151,8 @@ class Index:
                 for value in rows:
                     found.append(_index_of(value))
                     if len(found) == limit:
-                        break
-        return found
+                        return found
+        return [*found, last] if start <= touches else []
 
     def manifest_of_batch(self, number: int) -> int | None:
         """Return the entry index of the manifest that closed a batch, None if there is no such batch."""
@@ -193,6 +199,8 @@ class Index:
                 raise MalformedError(f"not an unsigned 64-bit integer: {error}", where="index update") from error
             batch.write()
         self._covers = update.covers
+        if self._filter is not None:
+            self._filter.add(key for key, _ in update.records)
 
     def dump(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield every (key, value) in key order: two indexes of the same log give the same sequence."""
@@ -208,6 +216,8 @@ class Index:
 
     def close(self) -> None:
         """Close the database; what was applied has been handed to the operating system."""
+        if self._filter is not None and not self._database.closed:
+            self._filter.save(self._path / _FILTER_FILE, self._covers)
         self._database.close()
         if self._holding >= 0:
             os.close(self._holding)
@@ -218,6 +228,19 @@ class Index:
 
     def __exit__(self, *_exc: object) -> None:
         self.close()
+
+    def _open_filter(self) -> KeyFilter | None:
+        """The saved filter where it fits, else one made from the keys; none for an index too large for it."""
+        if self._covers > MAX_KEYS:
+            return None
+        saved = KeyFilter.take(self._path / _FILTER_FILE, self._covers)
+        if saved is not None:
+            return saved
+        made = KeyFilter()
+        with _explaining(self._path):
+            with self._database.iterator(prefix=_RECORD, include_value=False, fill_cache=False) as keys:
+                made.add(key[1:] for key in keys)
+        return made
 
     def _get(self, key: bytes) -> bytes | None:
         try:
@@ -233,16 +256,12 @@ def _hold(path: Path) -> int:
 
 
 def _fill(put: Any, update: IndexUpdate) -> None:
-    """Put an update into a write batch (hot path: two to four keys an entry)."""
+    """Put an update into a write batch (hot path: one key for most entries)."""
     pack = _U64.pack
     for key, record in update.records:
         if len(key) != _KEY_SIZE:
             raise _wrong_key("records", key)
         put(_RECORD + key, record)
-    for act, index in update.acts:
-        if len(act) != _KEY_SIZE:
-            raise _wrong_key("acts", act)
-        put(_ACT + act, pack(index))
     for key, count, index in update.history:
         if len(key) != _KEY_SIZE:
             raise _wrong_key("history", key)

@@ -15,14 +15,13 @@ from typing import Protocol
 class IndexUpdate:
     """What one or more groups of entries change in the index; applied as a whole or not at all.
 
-    `covers`: number of entries covered afterwards. `records`: (key, 32 bytes; encoded record). `acts`: (SHA-256 of the
-    Sig_structure, entry index). `history`: (record key, count, entry index): the count-th statement that touched the
-    record. `batches`: (batch number, index of its manifest).
+    `covers`: number of entries covered afterwards. `records`: (key, 32 bytes; encoded record). `history`: (record key,
+    count, entry index): the count-th statement that touched the record, once a newer one has. `batches`: (batch number,
+    index of its manifest).
     """
 
     covers: int
     records: Sequence[tuple[bytes, bytes]] = field(default=())
-    acts: Sequence[tuple[bytes, int]] = field(default=())
     history: Sequence[tuple[bytes, int, int]] = field(default=())
     batches: Sequence[tuple[int, int]] = field(default=())
 
@@ -80,7 +79,7 @@ class TreeWriter(Protocol):
 
 
 class RecordIndex(Protocol):
-    """What can be rebuilt from the log: current records, acts seen, histories, batches (DESIGN rule 7)."""
+    """What can be rebuilt from the log: current records, histories, batches (DESIGN rule 7)."""
 
     @property
     def covers(self) -> int:
@@ -89,10 +88,6 @@ class RecordIndex(Protocol):
 
     def record(self, key: bytes) -> bytes | None:
         """Return the encoded record under a 32-byte key."""
-        ...
-
-    def entry_of_act(self, act: bytes) -> int | None:
-        """Entry index of an act (SHA-256 of its Sig_structure)."""
         ...
 
     def history(self, key: bytes, start: int, limit: int) -> list[int]:

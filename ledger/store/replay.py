@@ -13,13 +13,13 @@ from ledger.errors import CorruptError, MalformedError, Rejection
 from ledger.log.tree import CompactRange
 from ledger.state.records import KIND_OF, Record, encode_record, record_key
 from ledger.state.transition import Verify, transition
-from ledger.state.view import Overlay, Place
+from ledger.state.view import Changes, Overlay, Place, View
 from ledger.statements import decode_statement
 from ledger.store.index import Index
 from ledger.store.protocols import IndexUpdate
 
-Change = tuple[Place, Record, int]
-"""A record as an entry left it: where it lives, its content, the entry's index."""
+Change = tuple[Place, Record, int | None]
+"""Where a record lives, its content as an entry left it, and the index of the entry that touched it before, if any."""
 
 GROUP = 2_000
 """Entries applied to the index at once: large enough to be quick, small enough for flat memory."""
@@ -31,21 +31,28 @@ def trust(alg: int, key: bytes, message: bytes, signature: bytes) -> bool:
     return True
 
 
-def index_update(
-    covers: int, changes: Iterable[Change], acts: Sequence[tuple[bytes, int]], batches: Sequence[tuple[int, int]]
-) -> IndexUpdate:
-    """What the index takes over when it comes to cover `covers` entries: last records, all touches, acts, manifests."""
+def changes_of(view: View, decided: Changes) -> list[Change]:
+    """The decided changes with what the index must know of the touch before; `view` is still without them."""
+    changes: list[Change] = []
+    for place, record in decided.items():
+        before = view.read(*place) if record.touches > 1 else None
+        changes.append((place, record, None if before is None else before.last))
+    return changes
+
+
+def index_update(covers: int, changes: Iterable[Change], batches: Sequence[tuple[int, int]]) -> IndexUpdate:
+    """What the index takes over when it comes to cover `covers` entries: last records, earlier touches, manifests."""
     records: dict[Place, tuple[bytes, Record]] = {}
     history: list[tuple[bytes, int, int]] = []
-    for place, record, index in changes:
+    for place, record, before in changes:
         known = records.get(place)
         key = record_key(KIND_OF[place[0]], *place[1:]) if known is None else known[0]
         records[place] = (key, record)
-        history.append((key, record.touches, index))
+        if before is not None:
+            history.append((key, record.touches - 1, before))
     return IndexUpdate(
         covers=covers,
         records=[(key, encode_record(record)) for key, record in records.values()],
-        acts=acts,
         history=history,
         batches=batches,
     )
@@ -64,22 +71,22 @@ def replay(
     `tree`, where given, takes every leaf hash, so that the caller can compare roots. `progress` hears of each group.
 
     Raises:
-        CorruptError: an entry that the function refuses, an act that is there twice: this is no honest log.
+        CorruptError: an entry that the function refuses: this is no honest log. An act that is there twice is one of
+            these, because the first made its record, or its sequence number stale.
 
     """
     view = Overlay(index.record)
     size = index.covers
     changes: list[Change] = []
-    acts: dict[bytes, int] = {}
     batches: list[tuple[int, int]] = []
     leaves: list[bytes] = []
 
     def flush() -> None:
-        index.apply(index_update(size, changes, list(acts.items()), batches))
+        index.apply(index_update(size, changes, batches))
         view.stored((place, record) for place, record, _ in changes)
         if tree is not None:
             tree.extend(leaves)
-        for held in (changes, acts, batches, leaves):
+        for held in (changes, batches, leaves):
             held.clear()
         if progress is not None:
             progress(size)
@@ -94,17 +101,14 @@ def replay(
                 where=f"entry {size}",
                 remedy="Restore the log from a mirror; keep this copy as evidence",
             ) from error
-        if st.act in acts or index.entry_of_act(st.act) is not None:
-            raise CorruptError("the log holds the same act twice", where=f"entry {size}")
+        changes += changes_of(view, decided)
         view.apply(decided)
-        changes.extend((place, record, size) for place, record in decided.items())
-        acts[st.act] = size
         leaves.append(st.leaf)
         if st.type == "manifest":
             batches.append((st.subject[1], size))
         size += 1
-        if len(acts) >= GROUP:
+        if len(leaves) >= GROUP:
             flush()
-    if acts:
+    if leaves:
         flush()
     return size

@@ -6,21 +6,21 @@ not the authoriser's; a node that anchors needs neither this key nor this module
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
 from eth_abi.abi import decode
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from ledger.errors import MalformedError
+from ledger.store.durable import replace_file
 from node.chain import transactions
 from node.chain.artifact import ROLES, Artifact, load_artifact, role
 from node.chain.protocol import ChainMismatchError, ChainSigner
 from node.chain.rpc import JsonRpc, quantity, unhex
-from node.files import replace
 
 FORMAT = "tial-deployment-v1"
 ADMIN_DELAY = 86_400
@@ -38,13 +38,13 @@ class Deployment:
 
     def save(self, path: Path) -> None:
         """Write the record durably."""
-        replace(path, json.dumps({"format": FORMAT, **asdict(self)}, indent=1).encode())
+        replace_file(path, orjson.dumps({"format": FORMAT, **asdict(self)}, option=orjson.OPT_INDENT_2))
 
     @classmethod
     def load(cls, path: Path) -> Deployment:
         """Read the record; MalformedError for anything else."""
         try:
-            return cls._parse(json.loads(path.read_bytes()))
+            return cls._parse(orjson.loads(path.read_bytes()))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise MalformedError(
                 f"this is no deployment record: {error}", where=str(path), remedy="Deploy the contract first"

@@ -60,7 +60,12 @@ class JsonRpc:
         number = next(self._ids)
         body = orjson.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
         try:
-            answer = orjson.loads(self._post(body, method))
+            try:
+                content = self._post(body, method)
+            except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+                # A node may close a connection that was idle: every call here may be made twice.
+                content = self._post(body, method)
+            answer = orjson.loads(content)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise ChainUnavailableError(f"the chain does not answer {method}: {error!r}", where=self.url) from error
         except ValueError as error:
@@ -80,7 +85,7 @@ class JsonRpc:
         with self._client.stream("POST", self.url, content=body, headers=headers) as response:
             if response.status_code != httpx.codes.OK:
                 raise ChainUnavailableError(f"{method} is answered with HTTP {response.status_code}", where=self.url)
-            for piece in response.iter_bytes(65536):
+            for piece in response.iter_bytes():
                 content += piece
                 if len(content) > self.answer_limit:
                     raise ChainUnavailableError(f"the answer to {method} is too long", where=self.url)

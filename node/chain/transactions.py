@@ -57,7 +57,9 @@ def fees(rpc: JsonRpc, fixed: int | None, floor: int = 0) -> Fees:
 def estimate(rpc: JsonRpc, sender: str, to: str | None, data: bytes) -> int:
     """Ask what gas a call needs, with a margin; RpcError with the revert data where it would fail."""
     call = {"from": sender, "data": "0x" + data.hex(), **({"to": to} if to else {})}
-    return min(int(quantity(rpc.call("eth_estimateGas", call)) * GAS_MARGIN), GAS_LIMIT)
+    # On the latest block: left to itself a node may count what waits in its pool, and an anchor that repeats one
+    # waiting there costs far less than the one that is to take its place.
+    return min(int(quantity(rpc.call("eth_estimateGas", call, "latest")) * GAS_MARGIN), GAS_LIMIT)
 
 
 def sign(

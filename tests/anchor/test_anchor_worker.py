@@ -364,3 +364,26 @@ def test_stopping_ends_the_thread_and_says_so(world: World) -> None:
     world.log.publish(3)
     with pytest.raises(LedgerError):
         worker.anchor_now(1)
+
+
+def test_a_full_disk_keeps_anything_from_being_sent(world: World) -> None:
+    world.log.publish(5)
+    worker = world.worker()
+    (world.outbox / "pending.json").mkdir()  # cannot be replaced by a file, as on a disk that refuses
+    worker.start()
+    wait_until(in_state(worker, WorkerState.FAILED))
+    chain = world.backend()
+    assert transactions.next_nonce(chain.rpc, world.sender.address) == 0
+    (world.outbox / "pending.json").rmdir()
+    wait_until(anchored(worker, 5))
+
+
+def test_a_worker_tells_what_each_anchor_took(world: World) -> None:
+    worker = world.running()
+    spent = []
+    for size in range(2, 12):
+        world.log.publish(size)
+        start = time.monotonic()
+        worker.anchor_now(20)
+        spent.append(time.monotonic() - start)
+    assert sorted(spent)[len(spent) // 2] < 1.0

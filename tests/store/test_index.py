@@ -12,6 +12,7 @@ import plyvel
 import pytest
 
 from ledger.errors import CorruptError, MalformedError, RefusedStartError
+from ledger.statements.cbor import encode
 from ledger.store.durable import StorageError
 from ledger.store.index import Index
 from ledger.store.protocols import IndexUpdate
@@ -25,7 +26,6 @@ def update_of(first: int, count: int) -> IndexUpdate:
     return IndexUpdate(
         covers=first + count,
         records=[(key, b"record" + key) for key in keys],
-        acts=[(sha256(key).digest(), first + n) for n, key in enumerate(keys)],
         history=[(A, first + n + 1, first + n) for n in range(count)],
         batches=[(first // count, first + count - 1)],
     )
@@ -34,10 +34,9 @@ def update_of(first: int, count: int) -> IndexUpdate:
 def test_an_update_is_answered_by_every_lookup(tmp_path: Path):
     with Index.open(tmp_path / "index") as index:
         assert index.covers == 0
-        index.apply(IndexUpdate(5, [(A, b"ra"), (B, b"")], [(C, 3)], [(A, 1, 0), (A, 2, 4), (B, 1, 4)], [(0, 2)]))
+        index.apply(IndexUpdate(5, [(A, b"ra"), (B, b"")], [(A, 1, 0)], [(0, 2)]))
         assert index.covers == 5
         assert (index.record(A), index.record(B), index.record(C)) == (b"ra", b"", None)
-        assert (index.entry_of_act(C), index.entry_of_act(A)) == (3, None)
         assert index.manifest_of_batch(0) == 2
         assert index.manifest_of_batch(1) is None
         assert index.manifest_of_batch(-1) is None
@@ -47,11 +46,14 @@ def test_an_update_is_answered_by_every_lookup(tmp_path: Path):
 
 def test_history_is_paged_in_order_and_never_mixes_records(tmp_path: Path):
     with Index.open(tmp_path) as index:
-        index.apply(IndexUpdate(900, history=[(A, n, n * 3) for n in range(1, 301)] + [(B, 1, 7)]))
-        assert index.history(A, 0, 1000) == [n * 3 for n in range(1, 301)]
+        records = [(A, encode([301, bytes(32), 903])), (B, encode([2, bytes(32), 8]))]
+        index.apply(IndexUpdate(904, records, [(A, n, n * 3) for n in range(1, 301)] + [(B, 1, 7)]))
+        assert index.history(A, 0, 1000) == [n * 3 for n in range(1, 302)]
         assert index.history(A, 255, 3) == [765, 768, 771]
-        assert index.history(A, 301, 10) == []
-        assert index.history(B, 0, 10) == [7]
+        assert index.history(A, 300, 3) == [900, 903]
+        assert index.history(A, 301, 10) == [903]
+        assert index.history(A, 302, 10) == []
+        assert index.history(B, 0, 10) == [7, 8]
         assert index.history(C, 0, 10) == []
         assert index.history(A, 0, 0) == []
         assert index.history(A, -1, 5) == []
@@ -72,7 +74,7 @@ def test_grouping_makes_no_difference_to_the_sequence_of_keys_and_values(tmp_pat
         one.apply(update_of(0, 60))
         for first in range(0, 60, 20):
             part = update_of(first, 20)
-            two.apply(IndexUpdate(part.covers, part.records, part.acts, part.history))
+            two.apply(IndexUpdate(part.covers, part.records, part.history))
         two.apply(IndexUpdate(60, batches=[(0, 59)]))
         assert list(one.dump()) == list(two.dump())
         assert one.checksum() == two.checksum()
@@ -89,8 +91,8 @@ def test_a_refused_update_changes_nothing(tmp_path: Path):
         before = index.checksum()
         for bad in (
             IndexUpdate(20, records=[(A, b"x"), (b"short", b"x")]),
-            IndexUpdate(20, acts=[(A[:31], 1)]),
-            IndexUpdate(20, acts=[(A, -1)]),
+            IndexUpdate(20, history=[(A[:31], 1, 1)]),
+            IndexUpdate(20, history=[(A, 1, -1)]),
             IndexUpdate(20, history=[(A, 2**64, 1)]),
             IndexUpdate(20, history=[(b"", 1, 1)]),
             IndexUpdate(2**64, records=[(A, b"x")]),

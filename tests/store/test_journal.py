@@ -143,13 +143,22 @@ def test_any_flipped_bit_is_damage_or_a_torn_tail_never_a_wrong_entry(tmp_path_f
 
 @FAST
 @given(tail=st.binary(min_size=1, max_size=200))
-def test_garbage_after_the_last_record_is_cut_unless_it_holds_a_record(tmp_path_factory, tail):
+def test_garbage_after_the_last_record_is_cut(tmp_path_factory, tail):
     folder = tmp_path_factory.mktemp("journal")
     fill(folder, [[b"one", b"two"]])
     with only_segment(folder).open("ab") as file:
         file.write(tail)
     assert held(folder) == [b"one", b"two"]
     assert only_segment(folder).stat().st_size == 22
+
+
+def test_a_torn_entry_that_contains_a_record_stops_the_node_rather_than_guess(tmp_path: Path):
+    inner = struct.pack(">II", 1, google_crc32c.value(struct.pack(">I", 1) + b"x")) + b"x"
+    fill(tmp_path, [[b"one"], [b"begins" + inner + b"ends"]])
+    path = only_segment(tmp_path)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(CorruptError, match="not a torn tail"):
+        Journal.open(tmp_path)
 
 
 def test_a_tail_of_zeros_is_cut_and_reported(tmp_path: Path):

@@ -43,7 +43,7 @@ def enrol(act: Act) -> None:
         if scheme in body:
             _check_legal_id(scheme, body[scheme])
     record = ActorRecord(
-        touches=0, head=ZERO_HEAD, keys=keys, roles=tuple(sorted(set(body["roles"]))), name=body["name"],
+        touches=0, head=ZERO_HEAD, last=0, keys=keys, roles=tuple(sorted(set(body["roles"]))), name=body["name"],
         uscc=body.get("uscc", ""), lei=body.get("lei", ""), enroller=enroller, since=act.time, pending=None,
     )  # fmt: skip
     act.touch(record, did)
@@ -113,7 +113,7 @@ def compromise(act: Act) -> None:
     act.touch(actor._replace(keys=tuple(judged(k) for k in actor.keys), pending=None), st.sub)
     for leaf in body.get("reconfirmed", []):
         known_leaf = act.view.read(ReconfirmedRecord, leaf)
-        act.touch(known_leaf or ReconfirmedRecord(touches=0, head=ZERO_HEAD, actor=st.sub), leaf)
+        act.touch(known_leaf or ReconfirmedRecord(touches=0, head=ZERO_HEAD, last=0, actor=st.sub), leaf)
 
 
 def _cancel(act: Act, actor: ActorRecord) -> None:

@@ -44,7 +44,7 @@ def register(act: Act) -> None:
     assert st.digest is not None
     now = act.time
     record = IdentifierRecord(
-        touches, head, "live", "", generation, claims["holder"], st.iss, claims["delegation"], st.digest, act.index,
+        touches, head, 0, "live", "", generation, claims["holder"], claims["delegation"], st.digest, act.index,
         now, now, now, "",
     )  # fmt: skip
     act.touch(record, st.sub)
@@ -110,10 +110,10 @@ def certify(act: Act) -> None:
     generation = claims.get("generation", 1)
     identifier = live_identifier(act, subject, generation, "claims.identifier")
     _check_scope(act)
-    allotted = act.view.read(StatusIndexRecord, st.iss) or StatusIndexRecord(touches=0, head=ZERO_HEAD, allotted=0)
+    allotted = act.view.read(StatusIndexRecord, st.iss) or StatusIndexRecord(touches=0, head=ZERO_HEAD, last=0, allotted=0)
     assert st.digest is not None
     record = CredentialRecord(
-        touches=0, head=ZERO_HEAD, state="active", role="", issuer=st.iss, identifier=subject, generation=generation,
+        touches=0, head=ZERO_HEAD, last=0, state="active", role="", issuer=st.iss, identifier=subject, generation=generation,
         template=claims["template"], product_class=claims["class"], site=claims["site"], standard=claims["standard"],
         accreditation=claims["accreditation"], nbf=st.nbf or 0, exp=st.exp or 0, digest=st.digest,
         status_index=allotted.allotted, entry=act.index,

@@ -190,9 +190,9 @@ class Act:
     # -- changes --------------------------------------------------------------------------------------------------
 
     def touch(self, record: Record, *parts: Part) -> None:
-        """Write `record` as touched by this entry: its count of touches and its head advance by one."""
+        """Write `record` as touched by this entry: its touches, head and last advance."""
         self.changes[(type(record), *parts)] = record._replace(
-            touches=record.touches + 1, head=next_head(record.head, self.index, self.st.leaf)
+            touches=record.touches + 1, head=next_head(record.head, self.index, self.st.leaf), last=self.index
         )
 
     # -- identifiers ----------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ def begin(view: View, st: Statement, verify: Verify) -> Changes:
     body = st.body
     log = _parameters(
         LogRecord(
-            touches=1, head=first_head(0, st.leaf), log_id=st.leaf, origin=body["origin"],
+            touches=1, head=first_head(0, st.leaf), last=0, log_id=st.leaf, origin=body["origin"],
             cose=KeyRef(0, b""), note=KeyRef(0, b""), members=(), threshold=0, suites=(), skew=0, max_age=0,
             rotation_delay=0, rules=body["rules"], witnesses=(), successor=None,
         ),
@@ -56,7 +56,7 @@ def begin(view: View, st: Statement, verify: Verify) -> Changes:
         agreed.add(member.did)
     if len(agreed) < log.threshold:
         raise refuse(Reason.THRESHOLD_NOT_MET, f"{len(agreed)} of {log.threshold}.", where="body.consents")
-    batch = BatchRecord(touches=1, head=first_head(0, st.leaf), number=0, time=st.iat, first=0)
+    batch = BatchRecord(touches=1, head=first_head(0, st.leaf), last=0, number=0, time=st.iat, first=0)
     return {(LogRecord,): log, (BatchRecord,): batch}
 
 

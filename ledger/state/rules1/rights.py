@@ -43,13 +43,14 @@ def delegate(act: Act) -> None:
     record = DelegationRecord(
         touches=0 if current is None else current.touches,
         head=ZERO_HEAD if current is None else current.head,
+        last=0,
         state="live", holder=claims["holder"], delegator=delegator, parent=parent,
         rights=tuple(sorted(set(claims["rights"]))), nbf=st.nbf or 0, exp=st.exp or 0,
         generation=1 if current is None else current.generation + 1,
         since=act.time, effective=act.time, logged=act.time, reason="",
     )  # fmt: skip
     act.touch(record, scheme, prefix)
-    lengths = act.view.read(LengthsRecord, scheme) or LengthsRecord(touches=0, head=ZERO_HEAD, lengths=())
+    lengths = act.view.read(LengthsRecord, scheme) or LengthsRecord(touches=0, head=ZERO_HEAD, last=0, lengths=())
     if len(prefix) not in lengths.lengths:
         act.touch(lengths._replace(lengths=tuple(sorted({*lengths.lengths, len(prefix)}))), scheme)
 
@@ -142,7 +143,7 @@ def template(act: Act) -> None:
         if state != "approved":
             raise refuse(Reason.MOVE_NOT_ALLOWED, "A new template version begins as approved.", where="claims.state")
         record = TemplateRecord(
-            touches=0, head=ZERO_HEAD, state=state, authority=st.iss, industry=st.claims["industry"],
+            touches=0, head=ZERO_HEAD, last=0, state=state, authority=st.iss, industry=st.claims["industry"],
             schema=st.claims["schema"], name=body["name"], mapping=tuple(sorted(body["mapping"].items())),
             standards=tuple(body["standards"]), classes=tuple(body["classes"]), since=act.time,
         )  # fmt: skip
@@ -172,7 +173,7 @@ def accredit(act: Act) -> None:
     act.check_sequence(None)
     act.consents()
     record = AccreditationRecord(
-        touches=0, head=ZERO_HEAD, state="active", role="", accreditor=st.iss, nbf=st.nbf or 0, exp=st.exp or 0,
+        touches=0, head=ZERO_HEAD, last=0, state="active", role="", accreditor=st.iss, nbf=st.nbf or 0, exp=st.exp or 0,
         templates=tuple(body["templates"]), standards=tuple(body["standards"]), classes=tuple(body["classes"]),
         sites=tuple(body["sites"]), since=act.time, effective=act.time, logged=act.time, reason="",
     )  # fmt: skip
