@@ -218,6 +218,7 @@ class Index:
         """Close the database; what was applied has been handed to the operating system."""
         if self._filter is not None and not self._database.closed:
             self._filter.save(self._path / _FILTER_FILE, self._covers)
+        self._filter = None
         self._database.close()
         if self._holding >= 0:
             os.close(self._holding)

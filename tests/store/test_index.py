@@ -80,7 +80,7 @@ def test_grouping_makes_no_difference_to_the_sequence_of_keys_and_values(tmp_pat
         assert one.checksum() == two.checksum()
         keys = [key for key, _ in one.dump()]
         assert keys == sorted(keys)
-        assert len(keys) == 2 + 60 * 3 + 2
+        assert len(keys) == 2 + 60 * 2 + 2
         two.apply(IndexUpdate(60, records=[(C, b"")]))
         assert one.checksum() != two.checksum()
 
