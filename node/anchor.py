@@ -16,12 +16,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import replace
 from typing import Any
 
 from ledger.errors import LedgerError, UnavailableError
 from ledger.log.proofs import verify_consistency
+from node.anchor_status import HOPELESS, AnchorStatus, DisputedError, WorkerState
 from node.chain.protocol import (
     Chain,
     ChainMismatchError,
@@ -39,81 +39,6 @@ log = logging.getLogger("node.anchor")
 
 MAX_ATTEMPTS = 20
 PRICE_STEP = 1.25
-
-
-class WorkerState(Enum):
-    """What the worker is doing, or what keeps it from it.
-
-    STARTING: nothing asked yet. IDLE: the newest published checkpoint is anchored. ANCHORING: one is under way.
-    CHAIN_DOWN: no answer. CHAIN_LOST: the contract, or the log in it, is gone. CHAIN_MISMATCH: another chain or
-    contract. REFUSED: the chain refuses our transactions (role, funds, pause, authoriser). SEALED: the log is closed
-    there. DISPUTED: the chain contradicts the log. FAILED: a fault in the node itself. STOPPED: `stop` was called.
-    """
-
-    STARTING = "starting"
-    IDLE = "idle"
-    ANCHORING = "anchoring"
-    CHAIN_DOWN = "chain-down"
-    CHAIN_LOST = "chain-lost"
-    CHAIN_MISMATCH = "chain-mismatch"
-    REFUSED = "refused"
-    SEALED = "sealed"
-    DISPUTED = "disputed"
-    FAILED = "failed"
-    STOPPED = "stopped"
-
-
-HOPELESS = frozenset(
-    {
-        WorkerState.CHAIN_LOST,
-        WorkerState.CHAIN_MISMATCH,
-        WorkerState.REFUSED,
-        WorkerState.SEALED,
-        WorkerState.DISPUTED,
-        WorkerState.FAILED,
-        WorkerState.STOPPED,
-    }
-)
-"""States that do not pass by waiting a little: `anchor_now` gives up in them at once."""
-
-
-class DisputedError(LedgerError):
-    """The chain contradicts the log."""
-
-    code = "disputed"
-
-
-@dataclass(frozen=True, slots=True)
-class AnchorStatus:
-    """A snapshot for people and metrics. Times are Unix seconds, 0 where nothing happened yet; counters only grow."""
-
-    state: WorkerState
-    since: int
-    published_size: int = 0
-    anchored_size: int = 0
-    anchored_root: bytes = b""
-    anchored_time: int = 0
-    anchored_tx: bytes = b""
-    pending_size: int = 0
-    pending_tx: bytes = b""
-    pending_since: int = 0
-    chain_size: int = 0
-    chain_block: int = 0
-    chain_id: int = 0
-    contract: str = ""
-    last_answer: int = 0
-    last_error: str = ""
-    last_error_time: int = 0
-    anchors_total: int = 0
-    sent_total: int = 0
-    resent_total: int = 0
-    lost_total: int = 0
-    failures_total: int = 0
-
-    @property
-    def backlog(self) -> int:
-        """Entries that are published but not anchored."""
-        return max(0, self.published_size - self.anchored_size)
 
 
 class AnchorWorker:
@@ -198,6 +123,10 @@ class AnchorWorker:
     def anchors(self, *, limit: int = 100, before: int | None = None) -> list[AnchorRecord]:
         """List anchors, newest first, from the outbox: also while the chain is down. See Outbox.anchors."""
         return self._outbox.anchors(limit=limit, before=before)
+
+    def covering(self, size: int) -> AnchorRecord | None:
+        """Return the smallest final anchor whose log holds the first `size` entries. See Outbox.covering."""
+        return self._outbox.covering(size)
 
     def wake(self) -> None:
         """Look now rather than at the next interval."""

@@ -197,6 +197,16 @@ class Outbox:
         found = (self.get(size) for size in reversed(sizes))
         return [record for record in found if record is not None]
 
+    def covering(self, size: int) -> AnchorRecord | None:
+        """Return the smallest DONE anchor whose log holds the first `size` entries."""
+        with self._lock:
+            sizes = self._sizes[bisect.bisect_left(self._sizes, size) :]
+        for each in sizes:
+            record = self.get(each)
+            if record is not None and record.state is AnchorState.DONE:
+                return record
+        return None
+
     def newest(self) -> AnchorRecord | None:
         """Return the largest anchor that is DONE."""
         with self._lock:
