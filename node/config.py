@@ -67,8 +67,14 @@ class ChainConfig:
     """`included`, `depth:N` or `finalized`."""
     sender: str = "keys/anchor-sender.key"
     authoriser: str = "keys/anchor-authoriser.key"
+    admin: str = ""
+    """Key file of the contract's admin: only to deploy again (`redeploy`)."""
     interval: float = 10.0
     timeout: float = 10.0
+    first_block: int = 0
+    """Where a search for anchors begins when the outbox was lost: the block of the deployment."""
+    redeploy: bool = False
+    """Deploy and register again when the chain has lost the contract; without it that is only reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +169,10 @@ def _typed(value: object, kind: type[Any], where: str) -> Any:
 
 
 def _parsed(text: str, kind: type[Any], where: str) -> Any:
+    if kind is bool:
+        if text.lower() in {"true", "false"}:
+            return text.lower() == "true"
+        raise ConfigError(f"Must be true or false, not {text!r}", where=where)
     try:
         return kind(text)
     except ValueError as error:

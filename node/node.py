@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 
 from ledger.crypto.keyfile import load as load_key
+from ledger.crypto.secp256k1 import Secp256k1Signer
 from ledger.crypto.suites import Signer
 from ledger.errors import RefusedStartError
 from ledger.log.notes import ED25519, Vkey
@@ -26,12 +27,14 @@ from ledger.store.documents import DocumentFolder
 from ledger.store.tiles import TileReader
 from node.admission import Admission, Group
 from node.anchor import AnchorWorker
+from node.chain.deploy import Deployer
 from node.chain.evm import EvmChain
-from node.chain.protocol import Finality
+from node.chain.protocol import ContractMissingError, Finality
 from node.chain.rpc import JsonRpc
 from node.clock import Clock, ClockGuard, SystemClock
 from node.config import Config
 from node.document_check import DocumentCheck
+from node.metrics import Metrics
 from node.outbox import Outbox
 from node.publisher import Publisher
 from node.recovery import DataFolder, open_log
@@ -48,6 +51,7 @@ class Node:
         """Open everything, or raise `RefusedStartError` with what stands in the way. Nothing is signed yet."""
         clock = clock or SystemClock()
         self.config = config
+        self.metrics = Metrics(self)
         self.started = time.time()
         folder = DataFolder(config.data_path)
         passphrase = config.passphrase()
@@ -91,6 +95,7 @@ class Node:
             publish_within=config.log.publish_within,
             check_document=DocumentCheck(self.documents, self.admission.view),
             on_durable=self.publisher.take,
+            observe=self.metrics.group,
         )  # fmt: skip
         self.anchors = self._anchor_worker(folder, passphrase)
         self._tasks: list[asyncio.Task[None]] = []
@@ -170,12 +175,16 @@ class Node:
             chain_id=chain.chain_id,
             contract=chain.contract,
             finality=Finality.parse(chain.finality),
-            sender=load_key(self.config.path(chain.sender), passphrase),  # type: ignore[arg-type]
+            sender=as_chain_signer(load_key(self.config.path(chain.sender), passphrase)),
         )
 
     def _chain_head(self, log_id: bytes) -> tuple[int, bytes] | None:
         assert self._chain is not None
-        self._chain.check()
+        try:
+            self._chain.check()
+        except ContractMissingError as error:
+            log.warning("the chain has lost the contract", extra={"error": error.explain()})
+            return None
         head = self._chain.head(log_id)
         return (head.size, head.root) if head.size else None
 
@@ -190,9 +199,38 @@ class Node:
             log_id=self.log_id,
             newest=lambda: self.publisher.published if self.publisher.published.size else None,
             consistency=lambda old, new: consistency_proof(old, new, reader.nodes(new).get_node),
-            authoriser=authoriser,  # type: ignore[arg-type]
+            authoriser=as_chain_signer(authoriser),
             interval=self.config.chain.interval,
+            first_block=self.config.chain.first_block,
+            redeploy=(lambda: self._deploy_again(authoriser, passphrase)) if self.config.chain.redeploy else None,
         )
+
+    def _deploy_again(self, authoriser: Signer, passphrase: str) -> EvmChain:
+        """Deploy and register on a chain that lost the contract: only by the operator's explicit flag."""
+        old, config = self._chain, self.config.chain
+        assert old is not None
+        assert old.sender is not None
+        admin = load_key(self.config.path(config.admin), passphrase)
+        deployer = Deployer(JsonRpc(config.url, timeout=config.timeout), as_chain_signer(admin))
+        found = deployer.establish(
+            log=self.log_id, origin=self.origin, sender=old.sender.address, authoriser=as_chain_signer(authoriser).address
+        )
+        log.warning("deployed again: set chain.contract", extra={"contract": found.contract, "block": found.block})
+        rpc = JsonRpc(config.url, timeout=config.timeout)
+        return EvmChain(
+            rpc, chain_id=config.chain_id, contract=found.contract, finality=old.finality, sender=old.sender
+        )
+
+
+def as_chain_signer(signer: Signer) -> Secp256k1Signer:
+    """The key of a chain account; RefusedStartError for a key of another suite."""
+    if not isinstance(signer, Secp256k1Signer):
+        raise RefusedStartError(
+            f"A chain account needs a secp256k1 key, this one is {signer.suite.name}",
+            where="chain",
+            remedy="Make one with `tial key new --suite secp256k1`",
+        )
+    return signer
 
 
 def _check_keys(parameters: LogRecord, cose: Signer, note: Signer) -> None:

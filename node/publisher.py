@@ -79,6 +79,11 @@ class Publisher:
         if group.manifests:
             self._boundary = group.manifests[-1][1] + 1
 
+    @property
+    def size(self) -> int:
+        """Durable entries known here, published or not: `leaf_at` and `entry_at` answer below it."""
+        return self._base + len(self._entries)
+
     def leaf_at(self, index: int) -> bytes:
         """The leaf hash of a durable entry, published or not."""
         if index >= self._base:

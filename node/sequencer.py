@@ -83,8 +83,12 @@ class Sequencer:
         publish_within: int,
         check_document: DocumentCheck,
         on_durable: Callable[[Group], None],
+        observe: Callable[[int, float], None] = lambda _entries, _seconds: None,
     ) -> None:
-        """`on_durable` learns of every group in order, after it is durable and before it is acknowledged."""
+        """`on_durable` learns of every group in order, after it is durable and before it is acknowledged.
+
+        `observe` hears of its entries and of the seconds that making them durable took.
+        """
         self.admission = admission
         self._journal = journal
         self._index = index
@@ -94,6 +98,7 @@ class Sequencer:
         self._publish_within = publish_within
         self._check_document = check_document
         self._on_durable = on_durable
+        self._observe = observe
         self._queue: deque[_Submission] = deque()
         self._waiting = 0
         self._wake = asyncio.Event()
@@ -105,8 +110,23 @@ class Sequencer:
 
     # -- the submitter's side -----------------------------------------------------------------------------------------
 
-    async def submit(self, raws: Sequence[bytes], *, sign_refusals: bool = False) -> Answer:
+    @property
+    def waiting(self) -> int:
+        """Statements taken and not answered yet."""
+        return self._waiting
+
+    async def submit(
+        self,
+        raws: Sequence[bytes],
+        *,
+        sign_refusals: bool = False,
+        after: asyncio.Event | None = None,
+        queued: asyncio.Event | None = None,
+    ) -> Answer:
         """Take statements in their order; answer after those admitted are durable.
+
+        Several submissions may be under way. A sender that needs its own kept in order gives each an event `queued`,
+        set once its turn is fixed, and the event of the one before it as `after`.
 
         Raises `OverloadedError` (nothing was taken) or `StoppedError` (submit again later: an act that did get in
         answers with its place).
@@ -117,10 +137,14 @@ class Sequencer:
         self._waiting += len(raws)
         try:
             items = await self._decode_and_check(raws)
+            if after is not None:
+                await after.wait()
             self._refuse_if_stopped()
             submission = _Submission(items, sign_refusals, asyncio.get_running_loop().create_future())
             self._queue.append(submission)
             self._wake.set()
+            if queued is not None:
+                queued.set()
             return await submission.done
         finally:
             self._waiting -= len(raws)
@@ -245,7 +269,9 @@ class Sequencer:
         loop = asyncio.get_running_loop()
         try:
             if group.entries:
+                begun = loop.time()
                 await loop.run_in_executor(None, self._make_durable, group)
+                self._observe(len(group.entries), loop.time() - begun)
                 self.admission.stored(group)
                 self._on_durable(group)
             self._answer(group, taken)
@@ -290,10 +316,11 @@ class Sequencer:
             for start, run in _runs(submission.outcomes):
                 if tree is not None and not run[0].duplicate:
                     proof = tree.range_proof(start - first, len(run))
-                    runs.append(Run(start, len(run), signed, proof))
+                    runs.append(Run(start, len(run), signed, proof, tree.size))
                 else:
                     root = GroupTree([item.leaf for item in run]).root
-                    runs.append(Run(start, len(run), self._acknowledge(start, root, group.log_time), []))
+                    signed_again = self._acknowledge(start, root, group.log_time)
+                    runs.append(Run(start, len(run), signed_again, [], len(run)))
             if submission.sign_refusals:
                 self._sign_refusals(submission, group)
             if not submission.done.done():

@@ -79,9 +79,9 @@ def test_an_older_lock_is_refused(tmp_path: Path):
     config = make_log(tmp_path)
     grow(config, "AB")
     lock = config.path(config.lock)
-    shutil.copy(lock, tmp_path / "lock")
+    shutil.copy(lock, tmp_path / "older")
     grow(config, "CD")
-    shutil.copy(tmp_path / "lock", lock)
+    shutil.copy(tmp_path / "older", lock)
     with pytest.raises(RefusedStartError):
         start(config)
 
