@@ -1,7 +1,8 @@
 """Claim mapping: the members of a document that must equal claims of the statement about it (DESIGN section 4).
 
-A template pairs claim names with JSON pointers (RFC 6901). Claims that may be mapped: the text claims of a certification,
-`sub` and `iss`, and the times `nbf` and `exp`, which a document may write as Unix seconds or as an RFC 3339 UTC time.
+A template pairs claim names with JSON pointers (RFC 6901). Claims that may be mapped: the text claims of a
+certification, `sub` and `iss`, and the times `nbf` and `exp`, which a document may write as Unix seconds or as an
+RFC 3339 time.
 The node checks at admission, the verifier always: a contradiction is "document contradicts statement".
 """
 

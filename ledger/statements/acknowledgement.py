@@ -1,7 +1,7 @@
 """Signed acknowledgements and refusals: what a submitter holds against a log that forgets (DESIGN section 6).
 
 An acknowledgement covers a *group*: entries at consecutive indexes that became durable together. It signs the array
-["tial-ack-v1", log id, first index, root of the group's leaf hashes, log time, publish-by] as a COSE_Sign1 of its own
+["tial-ack-v1", log id, first index, size, root of the group's leaf hashes, log time, publish-by] as a COSE_Sign1 of its own
 type; a submitter's run inside the group is proven by a range proof (`ledger.log.proofs`). A checkpoint signed after
 publish-by whose tree lacks the entry contradicts it. A refusal signs ["tial-refusal-v1", log id, act, reason, size, log
 time]: what was refused, why, and on top of which log size.
@@ -25,10 +25,14 @@ _REFUSAL = "tial-refusal-v1"
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """A group of durable entries: first index, root of its leaf hashes (32 bytes), log time and publish-by (Unix s)."""
+    """A group of `size` durable entries from index `first`: root of its leaf hashes, log time and publish-by (Unix s).
+
+    The size is signed because one path can lead to the same root in trees of several sizes.
+    """
 
     log_id: bytes
     first: int
+    size: int
     root: bytes
     log_time: int
     publish_by: int
@@ -47,14 +51,14 @@ class Refusal:
 
 def sign_acknowledgement(signer: Signer, ack: Acknowledgement) -> bytes:
     """Return the acknowledgement as a tagged COSE_Sign1."""
-    return _sign(signer, ACK_TYPE, [_ACK, ack.log_id, ack.first, ack.root, ack.log_time, ack.publish_by])
+    return _sign(signer, ACK_TYPE, [_ACK, ack.log_id, ack.first, ack.size, ack.root, ack.log_time, ack.publish_by])
 
 
 def open_acknowledgement(raw: bytes, alg: int, key: bytes) -> Acknowledgement:
     """Check the signature by the log's cose key and return the content; MalformedError where anything is off."""
     match _open(raw, ACK_TYPE, alg, key):
-        case [str(name), bytes(log_id), int(first), bytes(root), int(time), int(by)] if name == _ACK:
-            return Acknowledgement(log_id, first, root, time, by)
+        case [str(name), bytes(log_id), int(first), int(size), bytes(root), int(time), int(by)] if name == _ACK:
+            return Acknowledgement(log_id, first, size, root, time, by)
         case _:
             raise MalformedError("This is not an acknowledgement", where="payload")
 
