@@ -54,6 +54,7 @@ class KeysConfig:
     note: str = "keys/note.key"
     passphrase_file: str = "keys/passphrase"
     passphrase: str = field(default="", repr=False)
+    """From the environment only; refused in the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,10 @@ class Config:
             return self.keys.passphrase
         path = self.path(self.keys.passphrase_file)
         try:
+            if path.stat().st_mode & 0o077:
+                raise ConfigError(
+                    "The passphrase file can be read by others", where=str(path), remedy=f"chmod 600 {path}"
+                )
             return path.read_text(encoding="utf-8").rstrip("\n")
         except OSError as error:
             raise ConfigError(
@@ -114,6 +119,13 @@ class Config:
 
 
 SECTIONS: dict[str, type[Any]] = {"http": HttpConfig, "log": LogConfig, "keys": KeysConfig, "chain": ChainConfig}
+
+
+BOUNDS: dict[str, dict[str, tuple[float, float]]] = {
+    "http": {"port": (0, 65_535), "max_body": (65_536, 1 << 34), "rate": (0, 1e9), "burst": (1, 1_000_000_000)},
+    "log": {"interval": (0.01, 3600), "publish_within": (2, 86_400), "verifiers": (1, 256)},
+    "chain": {"chain_id": (0, 2**63), "interval": (0.05, 86_400), "timeout": (0.1, 600), "first_block": (0, 2**63)},
+}
 
 
 def load_config(path: Path, environment: Mapping[str, str] | None = None) -> Config:
@@ -145,6 +157,12 @@ def load_config(path: Path, environment: Mapping[str, str] | None = None) -> Con
 def _section(section: type[Any], name: str, given: object, env: Mapping[str, str]) -> Any:
     if not isinstance(given, dict):
         raise ConfigError("Must be a table", where=name)
+    if "passphrase" in given:
+        raise ConfigError(
+            "A secret does not belong in this file",
+            where=f"{name}.passphrase",
+            remedy="Use keys.passphrase_file, or TIAL_KEYS_PASSPHRASE",
+        )
     hints = get_type_hints(section)
     values: dict[str, Any] = {}
     for item in fields(section):
@@ -157,7 +175,12 @@ def _section(section: type[Any], name: str, given: object, env: Mapping[str, str
     if given:
         unknown = sorted(given)[0]
         raise ConfigError("Unknown key", where=f"{name}.{unknown}", remedy=f"Known are {', '.join(hints)}")
-    return section(**values)
+    made = section(**values)
+    for bounded, (least, most) in BOUNDS.get(name, {}).items():
+        value = getattr(made, bounded)
+        if not least <= value <= most:  # also false for NaN
+            raise ConfigError(f"Must lie between {least} and {most}, not {value}", where=f"{name}.{bounded}")
+    return made
 
 
 def _typed(value: object, kind: type[Any], where: str) -> Any:

@@ -99,6 +99,7 @@ class Node:
         )  # fmt: skip
         self.anchors = self._anchor_worker(folder, passphrase)
         self._tasks: list[asyncio.Task[None]] = []
+        self._released = False
 
     def _hand_over_tail(self, tail: Sequence[bytes], first: int) -> None:
         """Give the publisher the durable entries that no checkpoint covers yet."""
@@ -118,26 +119,41 @@ class Node:
         self._tasks = [
             asyncio.create_task(self.sequencer.run(), name="sequencer"),
         ]
-        await self.publisher.publish_now(self.sequencer)
+        try:
+            self.publisher.finish()
+            await self.publisher.publish_now(self.sequencer)
+        except BaseException:
+            await self._release()
+            raise
         self._tasks.append(asyncio.create_task(self.publisher.run(self.sequencer), name="publisher"))
         if self.anchors is not None:
             self.anchors.start()
         log.info("node started", extra={"log": self.log_id.hex(), "size": self.publisher.published.size})
 
     async def stop(self) -> None:
-        """Drain: everything taken is made durable, answered and published; then files and locks are released."""
+        """Drain: everything taken is made durable, answered and published; then files and locks are released.
+
+        Raises the error of a last publication that failed: its entries are durable, the next start publishes them.
+        """
+        if self._released:  # a start that failed has released everything itself
+            return
         self.publisher.stop()
         try:
             if self.sequencer.failure is None and self._tasks:
                 await self.publisher.publish_now(self.sequencer)
-            self.sequencer.stop()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
         finally:
-            if self.anchors is not None:
-                await asyncio.get_running_loop().run_in_executor(None, self.anchors.stop)
-            self._pool.close()
-            self._recovered.close()
+            await self._release()
         log.info("node stopped", extra={"size": self.publisher.published.size})
+
+    async def _release(self) -> None:
+        """End the stages, then release files and locks: nobody writes any more when they are closed."""
+        self._released = True
+        self.sequencer.stop()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.anchors is not None:
+            await asyncio.get_running_loop().run_in_executor(None, self.anchors.stop)
+        self._pool.close()
+        self._recovered.close()
 
     async def failed(self) -> None:
         """Return when a stage ended by a failure, raising it: a node that cannot go on must not look alive."""

@@ -94,6 +94,12 @@ class Publisher:
         """The bytes of a durable entry, published or not."""
         return self._entries[index - self._base] if index >= self._base else self._reader.entry(index)
 
+    def finish(self) -> None:
+        """Publish what was signed last, where a crash came between its signing and its publication."""
+        if self.published.size and self._reader.checkpoint() != self.published.checkpoint:
+            log.warning("the checkpoint signed last is published now", extra={"size": self.published.size})
+            replace_file(self._folder / "checkpoint", self.published.checkpoint)
+
     async def run(self, sequencer: Sequencer) -> None:
         """Publish about every `interval` seconds what there is, until `stop`; then once more."""
         while not self._stopping:
@@ -107,7 +113,6 @@ class Publisher:
             try:
                 await self.publish_now(sequencer)
             except StorageError as error:
-                self.error = error
                 log.error("publication failed, will be tried again", extra={"error": error.explain()})  # noqa: TRY400
                 await asyncio.sleep(RETRY)
             except StoppedError:
@@ -123,12 +128,16 @@ class Publisher:
                 return self.published
             begun = time.perf_counter()
             count = size - self._base
-            published = await asyncio.get_running_loop().run_in_executor(None, self._write, size)
+            try:
+                published = await asyncio.get_running_loop().run_in_executor(None, self._write, size)
+            except LedgerError as error:
+                self.error = sequencer.held_back = error
+                raise
             del self._entries[:count]
             del self._leaves[:count]
             self._base = size
             self.published = published
-            self.error = None
+            self.error = sequencer.held_back = None
             self.seconds = time.perf_counter() - begun
             sequencer.retire(size)
             log.info("published", extra={"size": size, "entries": count, "seconds": round(self.seconds, 4)})

@@ -199,7 +199,7 @@ def _compare_with_chain(folder: DataFolder, state: LockState, anchored: tuple[in
     if anchored is None:
         return
     size, root = anchored
-    if size > state.size:
+    if size > max(state.size, 1):  # a registered log stands at size 1 before anything is signed
         raise RefusedStartError(
             f"The chain holds an anchor of size {size}, this log was signed up to {state.size}",
             where="chain",

@@ -56,6 +56,12 @@ class StoppedError(UnavailableError):
     code = "stopped"
 
 
+class HeldBackError(UnavailableError):
+    """Nothing can be published at the moment, so nothing is promised; nothing of this submission was taken."""
+
+    code = "held-back"
+
+
 Decoded = tuple[Statement, bytes, bool]
 """A statement, the key it was checked against (b"" where none was known), and the verdict."""
 
@@ -106,6 +112,8 @@ class Sequencer:
         self._stopping = False
         self._retired = 0
         self.failure: LedgerError | None = None
+        self.held_back: LedgerError | None = None
+        """Why nothing can be published, as the publisher says: an acknowledgement promises publication."""
         self._keys: dict[bytes, tuple[int, bytes]] = {}
 
     # -- the submitter's side -----------------------------------------------------------------------------------------
@@ -132,6 +140,11 @@ class Sequencer:
         answers with its place).
         """
         self._refuse_if_stopped()
+        if self.held_back is not None:
+            raise HeldBackError(
+                f"Publication is held up: {self.held_back.detail}",
+                remedy="Submit again later: it is tried again by itself",
+            ) from self.held_back
         if self._waiting + len(raws) > MAX_WAITING:
             raise OverloadedError("Too much is waiting for admission", remedy="Submit again in a second")
         self._waiting += len(raws)
@@ -182,7 +195,8 @@ class Sequencer:
             actor = self.admission.view.read(ActorRecord, st.iss)
             if actor is None:
                 return None
-            for candidate in actor.keys:
+            added = () if actor.pending is None else actor.pending.add
+            for candidate in (*actor.keys, *added):
                 if candidate.kid == st.kid and kid_of(candidate.key) == st.kid:
                     if len(self._keys) >= KEY_CACHE:
                         self._keys.clear()
@@ -209,6 +223,8 @@ class Sequencer:
     async def run(self) -> None:
         """Form groups and make them durable until `stop`; returns when all that was taken is answered."""
         committing: asyncio.Task[None] | None = None
+        taken: list[_Submission] = []
+        closers: list[asyncio.Future[int]] = []
         try:
             while self._queue or self._close_asked or committing is not None or not self._stopping:
                 if self._queue or self._close_asked:
@@ -224,9 +240,13 @@ class Sequencer:
                 else:
                     self._wake.clear()
                     await self._wake.wait()
-        except LedgerError as error:
-            self._fail(error)
-            raise
+        except Exception as error:
+            failure = _as_failure(error)
+            self._fail(failure)
+            if committing is not None:  # what is being written ends first: the stores may be closed after this
+                await asyncio.wait([committing])
+            _give_up_all(taken, closers, failure)  # decided, but never to be written
+            raise failure from failure.__cause__
 
     def retire(self, size: int) -> None:
         """Entries below `size` are durable as tiles: the journal may drop them when it is next written."""
@@ -255,11 +275,8 @@ class Sequencer:
                 for item in submission.items:
                     outcome = Refused(item) if isinstance(item, LedgerError) else admission.admit(*item)
                     submission.outcomes.append(outcome)
-            except LedgerError as error:
-                for unanswered in taken:
-                    _give_up(unanswered.done, error)
-                for closer in closers:
-                    _give_up(closer, error)
+            except Exception as error:
+                _give_up_all(taken, closers, _as_failure(error))
                 raise
         return taken, closers, size
 
@@ -278,14 +295,11 @@ class Sequencer:
             for closer in closers:
                 if not closer.done():
                     closer.set_result(size)
-        except (LedgerError, OSError) as error:
-            failure = error if isinstance(error, LedgerError) else LedgerError(f"A group could not be stored: {error}")
-            for submission in taken:
-                _give_up(submission.done, failure)
-            for closer in closers:
-                _give_up(closer, failure)
+        except Exception as error:
+            failure = _as_failure(error)
+            _give_up_all(taken, closers, failure)
             self._fail(failure)
-            raise failure from error
+            raise failure from failure.__cause__
 
     def _make_durable(self, group: Group) -> None:
         self._journal.append(group.entries)
@@ -310,24 +324,24 @@ class Sequencer:
         first = group.manifests[0][1] + 1 if group.manifests and group.manifests[0][1] == group.first else group.first
         leaves = group.leaves[first - group.first :]
         tree = GroupTree(leaves) if leaves else None
-        signed = b"" if tree is None else self._acknowledge(first, tree.root, group.log_time)
+        signed = b"" if tree is None else self._acknowledge(first, tree, group.log_time)
         for submission in taken:
             runs: list[Run] = []
             for start, run in _runs(submission.outcomes):
                 if tree is not None and not run[0].duplicate:
                     proof = tree.range_proof(start - first, len(run))
-                    runs.append(Run(start, len(run), signed, proof, tree.size))
+                    runs.append(Run(start, len(run), signed, proof))
                 else:
-                    root = GroupTree([item.leaf for item in run]).root
-                    signed_again = self._acknowledge(start, root, group.log_time)
-                    runs.append(Run(start, len(run), signed_again, [], len(run)))
+                    signed_again = self._acknowledge(start, GroupTree([item.leaf for item in run]), group.log_time)
+                    runs.append(Run(start, len(run), signed_again, []))
             if submission.sign_refusals:
                 self._sign_refusals(submission, group)
             if not submission.done.done():
                 submission.done.set_result(Answer(submission.outcomes, runs))
 
-    def _acknowledge(self, first: int, root: bytes, time: int) -> bytes:
-        ack = Acknowledgement(self.admission.log_id, first, root, time, time + self._publish_within)
+    def _acknowledge(self, first: int, tree: GroupTree, time: int) -> bytes:
+        publish_by = time + self._publish_within
+        ack = Acknowledgement(self.admission.log_id, first, tree.size, tree.root, time, publish_by)
         return sign_acknowledgement(self._signer, ack)
 
     def _sign_refusals(self, submission: _Submission, group: Group) -> None:
@@ -350,6 +364,22 @@ def _runs(outcomes: Sequence[Outcome]) -> list[tuple[int, list[Admitted]]]:
                 continue
         runs.append((outcome.index, [outcome]))
     return runs
+
+
+def _as_failure(error: Exception) -> LedgerError:
+    """What stops the sequencer, as an error that explains itself: also a fault of its own must leave nobody waiting."""
+    if isinstance(error, LedgerError):
+        return error
+    failure = LedgerError(f"A fault in the node: {type(error).__name__}: {error}", where="sequencer")
+    failure.__cause__ = error
+    return failure
+
+
+def _give_up_all(taken: list[_Submission], closers: list[asyncio.Future[int]], error: LedgerError) -> None:
+    for submission in taken:
+        _give_up(submission.done, error)
+    for closer in closers:
+        _give_up(closer, error)
 
 
 def _give_up(future: asyncio.Future[Answer] | asyncio.Future[int], error: LedgerError) -> None:

@@ -34,16 +34,12 @@ Outcome = Admitted | Refused
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """An acknowledgement for `count` consecutive entries from `first`, with the range proof into its group of `size`.
-
-    The group's first index is in the acknowledgement; its size is not, and whoever checks the proof needs it.
-    """
+    """An acknowledgement for `count` consecutive entries from `first`, with the range proof into its group."""
 
     first: int
     count: int
     acknowledgement: bytes
     proof: list[bytes]
-    size: int
 
 
 @dataclass(frozen=True, slots=True)

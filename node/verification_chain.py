@@ -66,7 +66,7 @@ def _judge(head: Head, final: bool, tree: Tree, checkpoint: Checkpoint | None, i
     if size == 0:
         return answer(Verdict.CANNOT_TELL, "The contract does not know this log: it was not registered, or was reset")
     if size > tree.size:
-        reason = f"The chain holds an anchor of size {size}, this log shows only {tree.size} entries: it was rolled back"
+        reason = f"The chain holds an anchor of size {size}, this log shows only {tree.size}: it was rolled back"
         return answer(Verdict.INVALID, reason)
     if tree.root(size) != root:
         reason = f"The chain's root at size {size} is {root.hex()}, this log's is {tree.root(size).hex()}: it forked"
@@ -80,7 +80,7 @@ def _judge(head: Head, final: bool, tree: Tree, checkpoint: Checkpoint | None, i
         return answer(Verdict.CANNOT_TELL, f"Anchored up to size {size}; where the statement stands is not known")
     if index >= size:
         return answer(Verdict.CANNOT_TELL, f"Anchored up to size {size}: entry {index} waits for the next anchor")
-    reason = f"Entry {index} lies under the anchor of size {size} (read at block {head.block}), whose root is this log's"
+    reason = f"Entry {index} lies under the anchor of size {size} (seen at block {head.block}); its root is this log's"
     return answer(Verdict.VALID, reason)
 
 

@@ -1,7 +1,7 @@
 """What a verification is asked about: parsed from a request that may be hostile, every member bounded.
 
-Owns the names and forms of the members; `docs` and OpenAPI show the same. Judges nothing: a statement or checkpoint that
-is well encoded here may still be refused by the step that reads it.
+Owns the names and forms of the members; `docs` and OpenAPI show the same. Judges nothing: a statement or checkpoint
+that is well encoded here may still be refused by the step that reads it.
 """
 
 from __future__ import annotations

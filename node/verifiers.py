@@ -5,19 +5,29 @@ interpreter: processes do (measured in docs/performance.md). Checks asked for on
 are busy, so that load makes its own batches; a lone check on an idle node is done on the spot, which is quicker than
 asking another process.
 
-A check depends on nothing but its four arguments, so it may run before the statement's turn in the log.
+A check depends on nothing but its four arguments, so it may run before the statement's turn in the log, and again: when
+a worker dies (killed, out of memory) its batches are asked once more from new workers. A batch that takes its worker
+down twice is given up with `UnavailableError`, never done on the spot: whatever it is must not take the node down.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
 
 from ledger.crypto.suites import suite_by_alg
+from ledger.errors import UnavailableError
 from ledger.state.transition import verify_signature
+
+log = logging.getLogger(__name__)
 
 Check = tuple[int, bytes, bytes, bytes]
 """(COSE algorithm, public key, message, signature)."""
@@ -26,6 +36,8 @@ BATCH = 192
 """Checks a worker gets at once: about 8 ms, so that small submissions do not wait long behind large ones."""
 INLINE = 4
 """So few checks are done on the spot."""
+TRIES = 2
+"""How often a batch is asked when workers die under it."""
 
 
 def check_batch(checks: Sequence[Check]) -> bytes:
@@ -36,21 +48,33 @@ def check_batch(checks: Sequence[Check]) -> bytes:
 def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the node decides when its workers stop
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_follow_parent, daemon=True).start()
+
+
+def _follow_parent() -> None:
+    """End with the node: one that was killed closes no queue, and its workers would wait at it for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
 
 
 class VerifierPool:
     """Verify processes behind one coroutine. Belongs to the event loop that first awaits it."""
 
     def __init__(self, processes: int) -> None:
-        self._pool = ProcessPoolExecutor(
-            processes, mp_context=multiprocessing.get_context("forkserver"), initializer=_start_worker
-        )
+        self._processes = processes
+        self._pool = self._make()
         self._free = asyncio.Semaphore(processes * 2)
         self._waiting: list[tuple[Check, asyncio.Future[bool]]] = []
         self._flush: asyncio.Task[None] | None = None
 
+    def _make(self) -> ProcessPoolExecutor:
+        context = multiprocessing.get_context("forkserver")
+        return ProcessPoolExecutor(self._processes, mp_context=context, initializer=_start_worker)
+
     async def check(self, checks: Sequence[Check]) -> list[bool]:
-        """Answer all checks, in order."""
+        """Answer all checks, in order; UnavailableError where the workers died under them again and again."""
         if len(checks) <= INLINE and not self._waiting and not self._free.locked():
             return [verify_signature(*check) for check in checks]
         if len(checks) <= BATCH // 4:
@@ -61,7 +85,23 @@ class VerifierPool:
 
     async def _ask(self, checks: Sequence[Check]) -> bytes:
         async with self._free:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, check_batch, checks)
+            return await self._ask_workers(checks)
+
+    async def _ask_workers(self, checks: Sequence[Check]) -> bytes:
+        for _ in range(TRIES):
+            pool = self._pool
+            try:
+                return await asyncio.get_running_loop().run_in_executor(pool, check_batch, checks)
+            except BrokenProcessPool:
+                self._replace(pool)
+        raise UnavailableError("The processes that check signatures keep dying", remedy="Submit again in a second")
+
+    def _replace(self, broken: ProcessPoolExecutor) -> None:
+        """Put new workers in the place of those of a broken pool, once: every batch under way hears of the break."""
+        if self._pool is broken:
+            log.error("a verify process died: all are started anew")
+            self._pool = self._make()
+            broken.shutdown(wait=False)
 
     async def _gathered(self, checks: Sequence[Check]) -> list[bool]:
         """Put small submissions together while the workers are busy."""
@@ -79,14 +119,12 @@ class VerifierPool:
                 if not batch:
                     return
                 try:
-                    answers = await asyncio.get_running_loop().run_in_executor(
-                        self._pool, check_batch, [check for check, _ in batch]
-                    )
-                except BaseException as error:  # noqa: BLE001 - handed on to every waiter
+                    answers = await self._ask_workers([check for check, _ in batch])
+                except Exception as error:  # noqa: BLE001 - handed on to every waiter; the others get their turn
                     for _, future in batch:
                         if not future.done():
                             future.set_exception(error)
-                    return
+                    continue
             for (_, future), answer in zip(batch, answers, strict=True):
                 if not future.done():
                     future.set_result(bool(answer))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from world import FOREVER, Party, World, key
 
 from ledger.crypto import keyfile
+from ledger.crypto.suites import Signer
 from ledger.state.records import BatchRecord
 from ledger.statements import decode_statement
 from node.config import ChainConfig, Config, HttpConfig, KeysConfig, LogConfig
@@ -23,20 +24,21 @@ PASSPHRASE = "only a test"
 ORIGIN = "example.org/log"
 
 
-def make_log(base: Path, *, now: int | None = None, interval: float = 0.1, **sections: Any) -> Config:
-    """Make a log in `base` with two of three root authorities, and return its configuration."""
-    keys = base / "keys"
-    keys.mkdir(parents=True, exist_ok=True)
-    for name in ("cose", "note"):
-        if not (keys / f"{name}.key").exists():
-            keyfile.save(keys / f"{name}.key", key(name), PASSPHRASE)
-    config = Config(
+def configuration(base: Path, *, interval: float = 0.1, **sections: Any) -> Config:
+    """The configuration of the log in `base`, whether or not it was made yet."""
+    return Config(
         base=base,
         keys=KeysConfig(passphrase=PASSPHRASE),
         log=LogConfig(interval=interval, verifiers=1),
         http=sections.get("http", HttpConfig(port=0, rate=0.0)),
         chain=sections.get("chain", ChainConfig()),
     )
+
+
+def make_log(base: Path, *, now: int | None = None, interval: float = 0.1, **sections: Any) -> Config:
+    """Make a log in `base` with two of three root authorities, and return its configuration."""
+    save_keys(base, cose=key("cose"), note=key("note"))
+    config = configuration(base, interval=interval, **sections)
     roots = [Party(f"root {n}") for n in range(3)]
     members = [RootMember(p.did, "ed25519", p.signer.public_key) for p in roots]
     began = int(time.time()) if now is None else now
@@ -45,6 +47,16 @@ def make_log(base: Path, *, now: int | None = None, interval: float = 0.1, **sec
     consents = [p.consent(digest, began + 50 * 365 * 86_400) for p in roots[:2]]
     create_log(DataFolder(config.data_path), config.path(config.lock), draft, key("cose"), consents)
     return config
+
+
+def save_keys(base: Path, **signers: Signer) -> None:
+    """Save key files under `base`/keys, those that are not there yet; `a_b` becomes `a-b.key`."""
+    keys = base / "keys"
+    keys.mkdir(parents=True, exist_ok=True)
+    for name, signer in signers.items():
+        path = keys / f"{name.replace('_', '-')}.key"
+        if not path.exists():
+            keyfile.save(path, signer, PASSPHRASE)
 
 
 class NodeWorld(World):
@@ -85,10 +97,28 @@ def admitted(answer: Any) -> list[Admitted]:
     return [o for o in outcomes if isinstance(o, Admitted)]
 
 
+def registrations(world: World, by: Party, names: Iterable[object], prefix: str = "vaa/88.118.8") -> list[bytes]:
+    """Registrations of one name each, below the prefix that `settle` delegates."""
+    scheme, _, tail = prefix.partition("/")
+    return [world.registration(by, f"{scheme}:{tail}/{name}", prefix) for name in names]
+
+
 def log_time(node: Node) -> int:
     batch = node.admission.view.read(BatchRecord)
     assert batch is not None
     return batch.time
 
 
-__all__ = ["FOREVER", "NodeWorld", "Party", "admitted", "log_time", "make_log", "replace", "settle"]
+__all__ = [
+    "FOREVER",
+    "NodeWorld",
+    "Party",
+    "admitted",
+    "configuration",
+    "log_time",
+    "make_log",
+    "registrations",
+    "replace",
+    "save_keys",
+    "settle",
+]

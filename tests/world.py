@@ -6,24 +6,35 @@ from fixed seeds so that golden logs can be made again byte for byte.
 
 from __future__ import annotations
 
+import copy
+import functools
 import hashlib
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ParamSpec
+
+import pytest
 
 from ledger.crypto.suites import Signer, suite_by_name
+from ledger.errors import Rejection
 from ledger.identifiers.did_key import did_key
-from ledger.state.records import BatchRecord, LogRecord
+from ledger.state.reasons import Reason
+from ledger.state.records import KIND_OF, ActorRecord, BatchRecord, LogRecord, Part, encode_record, record_key
 from ledger.state.rules1.log import log_did
 from ledger.state.transition import transition
 from ledger.state.view import MemoryState
 from ledger.statements import Draft, Statement, decode_statement, make_consent, sign, subjects
 
+P = ParamSpec("P")
 START = 1_750_000_000
 DAY = 86_400
 YEAR = 365 * DAY
 FOREVER = START + 50 * YEAR
+ITEM = "vaa:88.118.8/A1"
+PREFIX = "vaa/88.118"
+ADMITTED: Counter[str] = Counter()
+"""How many statements of each type all worlds of this process admitted."""
 
 
 class Party:
@@ -51,6 +62,26 @@ def key_entry(signer: Signer, purposes: Sequence[str] = ("consent", "statement")
     return {"alg": signer.suite.alg, "key": signer.public_key, "purposes": list(purposes), **dates}
 
 
+def genesis_draft(cose: Signer, note: Signer, roots: Sequence[Party], threshold: int = 2, **body: Any) -> Draft:
+    """The genesis of a test log; `body` may override any member."""
+    return Draft(
+        type="genesis", iss=did_key(cose.public_key, cose.suite.name), sub=subjects.origin("example.org/log"),
+        aud=None, iat=START,
+        body={
+            "origin": "example.org/log",
+            "keys": {
+                "cose": {"alg": cose.suite.alg, "key": cose.public_key},
+                "note": {"alg": note.suite.alg, "key": note.public_key},
+            },
+            "root": {"members": [member(p) for p in roots], "threshold": threshold},
+            "suites": [-8, -7],
+            "policy": {"skew": 300, "max_age": DAY, "rotation_delay": DAY},
+            "rules": 1,
+            **body,
+        },
+    )  # fmt: skip
+
+
 class World:
     """A log under construction, entry by entry, with log time under the test's control."""
 
@@ -61,24 +92,10 @@ class World:
         self.roots = [Party(f"root {n}") for n in range(members)]
         self.cose, self.note = key("cose"), key("note")
         self.log_id = b""
-        draft = Draft(
-            type="genesis",
-            iss=did_key(self.cose.public_key, "ed25519"),
-            sub=subjects.origin("example.org/log"),
-            aud=None,
-            iat=START,
-            body={
-                "origin": "example.org/log",
-                "keys": {
-                    "cose": {"alg": -8, "key": self.cose.public_key},
-                    "note": {"alg": -8, "key": self.note.public_key},
-                },
-                "root": {"members": [member(p) for p in self.roots], "threshold": threshold},
-                "suites": [-8, -7],
-                "policy": {"skew": skew, "max_age": DAY, "rotation_delay": rotation_delay},
-                "rules": 1,
-            },
-        )
+        draft = genesis_draft(
+            self.cose, self.note, self.roots, threshold,
+            policy={"skew": skew, "max_age": DAY, "rotation_delay": rotation_delay},
+        )  # fmt: skip
         self.genesis = draft
         digest = draft.consent_digest(self.cose)
         self.put(sign(draft, self.cose, [p.consent(digest) for p in self.roots[:threshold]]))
@@ -104,24 +121,39 @@ class World:
         self.state.apply(transition(self.state, st, len(self.entries)))
         self.entries.append(raw)
         self.counts[st.type] += 1
+        ADMITTED[st.type] += 1
         return st
+
+    def fork(self) -> Any:
+        """A twin that goes its own way from here."""
+        twin = copy.copy(self)
+        twin.state = MemoryState()
+        twin.state.records = dict(self.state.records)
+        twin.entries, twin.counts = list(self.entries), Counter(self.counts)
+        return twin
+
+    def touches(self, kind: type[Any], *parts: Part) -> int:
+        """The count of a record that must exist: what the next statement about it says as seq."""
+        record = self.state.read(kind, *parts)
+        assert record is not None
+        return int(record.touches)
 
     def close(self, time: int, **changes: Any) -> None:
         """Close the open batch at `time`, which becomes log time."""
+        self.put(self.manifest(time, **changes))
+        self.counts = Counter()
+
+    def manifest(self, time: int, *, sub: str = "", signer: Signer | None = None, **changes: Any) -> bytes:
+        """The manifest of the open batch; `changes` may override any member of its body."""
         batch = self.state.read(BatchRecord)
         assert batch is not None
         body = {
             "first": batch.first, "count": len(self.entries) - batch.first, "counts": dict(self.counts),
-            "rules": self.log.rules,
+            "rules": self.log.rules, **changes,
         }  # fmt: skip
-        body.update(changes)
-        self.put(
-            sign(
-                Draft("manifest", log_did(self.log), f"batch:{batch.number + 1}", self.log_id.hex(), time, body=body),
-                self.cose,
-            )
-        )
-        self.counts = Counter()
+        sub = sub or f"batch:{batch.number + 1}"
+        draft = Draft("manifest", log_did(self.log), sub, self.log_id.hex(), time, body=body)
+        return sign(draft, signer or self.cose)
 
     def later(self, seconds: int) -> None:
         """Let log time pass."""
@@ -149,6 +181,36 @@ class World:
             }
         )  # fmt: skip
 
+    def act(
+        self,
+        kind: str,
+        by: Party,
+        sub: str,
+        claims: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+        *,
+        consents: Iterable[Party] = (),
+        signer: Signer | None = None,
+        **fields: Any,
+    ) -> bytes:
+        """Any statement, signed by `by` (with `signer` where given), with the consents of these parties."""
+        draft = self.draft(kind, by.did, sub, claims, body, **fields)
+        signer = signer or by.signer
+        digest = draft.consent_digest(signer) if consents else b""
+        return sign(draft, signer, [p.consent(digest) for p in consents])
+
+    def log_change(
+        self, *, consents: Iterable[Party] | None = None, seq: int | None = None, signer: Signer | None = None,
+        sub: str = "", **body: Any,
+    ) -> bytes:  # fmt: skip
+        """A `log` statement that changes what `body` names."""
+        log = Party("cose")
+        log.did = log_did(self.log)
+        return self.act(
+            "log", log, sub or f"log:{self.log_id.hex()}", {"seq": self.log.touches if seq is None else seq}, body,
+            consents=self.roots[:2] if consents is None else consents, signer=signer or self.cose,
+        )  # fmt: skip
+
     def root_consents(self, draft: Draft, signer: Signer, roots: Sequence[Party] | None = None) -> list[bytes]:
         digest = draft.consent_digest(signer)
         return [p.consent(digest) for p in (self.roots[:2] if roots is None else roots)]
@@ -157,18 +219,43 @@ class World:
 
     def enrol(self, party: Party, *roles: str, by: Party | None = None, **body: Any) -> Statement:
         """Enrol a party by the root threshold, or by an enroller."""
-        draft = self.draft(
-            "actor", party.did, party.did,
-            body={"keys": [key_entry(party.signer)], "roles": list(roles), "name": party.name, **body},
-        )  # fmt: skip
-        digest = draft.consent_digest(party.signer)
-        consents = [by.consent(digest)] if by else [p.consent(digest) for p in self.roots[:2]]
-        return self.put(sign(draft, party.signer, consents))
+        return self.put(self.enrolment(party, *roles, consents=[by] if by else self.roots[:2], **body))
+
+    def enrolment(
+        self, party: Party, *roles: str, consents: Iterable[Party], signer: Signer | None = None, sub: str = "",
+        **body: Any,
+    ) -> bytes:  # fmt: skip
+        """An enrolment with the consents of these parties."""
+        whole = {"keys": [key_entry(party.signer)], "roles": list(roles), "name": party.name, **body}
+        return self.act("actor", party, sub or party.did, body=whole, consents=consents, signer=signer)
+
+    def rotation(
+        self, party: Party, *, add: Sequence[Signer] = (), remove: Sequence[Signer] = (), seq: int | None = None,
+        consents: Sequence[Signer] | None = None, signer: Signer | None = None, entries: Any = None,
+    ) -> bytes:  # fmt: skip
+        """A rotation, each new key consenting unless `consents` says otherwise."""
+        body: dict[str, Any] = {}
+        if add or entries:
+            body["add"] = entries or [key_entry(s) for s in add]
+        if remove:
+            body["remove"] = [s.kid for s in remove]
+        claims = {"seq": self.touches(ActorRecord, party.did) if seq is None else seq}
+        draft = self.draft("rotation", party.did, party.did, claims, body)
+        signer = signer or party.signer
+        digest = draft.consent_digest(signer)
+        agreeing = add if consents is None else consents
+        return sign(draft, signer, [make_consent(s, party.did, FOREVER, digest) for s in agreeing])
 
     def delegate(
         self, holder: Party, prefix: str, *, by: Party | None = None, parent: str | None = None, **more: Any
     ) -> Statement:
         """Delegate `scheme/prefix` to `holder`: by the root, or by the holder of `parent`."""
+        return self.put(self.delegation(holder, prefix, by=by, parent=parent, **more))
+
+    def delegation(
+        self, holder: Party, prefix: str, *, by: Party | None = None, parent: str | None = None, **more: Any
+    ) -> bytes:
+        """A delegation; `claims` and fields of the draft may be overridden."""
         scheme, _, tail = prefix.partition("/")
         claims: dict[str, Any] = {"holder": holder.did, "rights": more.pop("rights", ["delegate", "register"])}
         if parent is not None:
@@ -180,7 +267,7 @@ class World:
             **{"nbf": self.now - DAY, "exp": self.now + YEAR, **more},
         )  # fmt: skip
         consents = () if by else self.root_consents(draft, actor.signer, self.roots[1:2])
-        return self.put(sign(draft, actor.signer, consents))
+        return sign(draft, actor.signer, consents)
 
     def registration(self, by: Party, sub: str, delegation: str, holder: Party | None = None, **more: Any) -> bytes:
         claims = {"holder": (holder or by).did, "delegation": delegation, **more.pop("claims", {})}
@@ -188,31 +275,38 @@ class World:
         return sign(self.draft("registration", by.did, sub, claims, digest=digest, **more), by.signer)
 
     def approve_template(self, by: Party, ref: str = "product-safety/1", **claims: Any) -> Statement:
+        return self.put(self.template(by, ref, **claims))
+
+    def template(
+        self, by: Party, ref: str = "product-safety/1", *, body: Mapping[str, Any] | None = None, **claims: Any
+    ) -> bytes:
         template_id, version = ref.split("/")
-        return self.put(
-            sign(
-                self.draft(
-                    "template", by.did, subjects.template(template_id, version),
-                    {"industry": "c39", "schema": bytes(32), "state": "approved", **claims},
-                    {
-                        "name": "Product safety", "mapping": {"identifier": "/credentialSubject/id"},
-                        "standards": ["GB 4943.1"], "classes": ["*"],
-                    },
-                ),
-                by.signer,
-            )
+        whole = {
+            "name": "Product safety", "mapping": {"identifier": "/credentialSubject/id"}, "standards": ["GB 4943.1"],
+            "classes": ["*"], **(body or {}),
+        }  # fmt: skip
+        return self.act(
+            "template", by, subjects.template(template_id, version),
+            {"industry": "c39", "schema": bytes(32), "state": "approved", **claims}, whole,
         )  # fmt: skip
 
     def accredit(self, by: Party, certifier: Party, number: int = 1, **more: Any) -> Statement:
+        return self.put(self.accreditation(by, certifier, number, **more))
+
+    def accreditation(self, by: Party, certifier: Party, number: int = 1, **more: Any) -> bytes:
         scope: dict[str, Any] = {
             "templates": ["product-safety/1"], "standards": ["GB 4943.1"], "classes": ["power-supply"], "sites": ["S1"],
         }  # fmt: skip
         scope |= more.pop("scope", {})
-        draft = self.draft(
-            "accreditation", by.did, subjects.accreditation(certifier.did, number), {"certifier": certifier.did}, scope,
+        return self.act(
+            "accreditation", by, subjects.accreditation(certifier.did, number),
+            {"certifier": certifier.did, **more.pop("claims", {})}, scope,
             **{"nbf": self.now - DAY, "exp": self.now + YEAR, **more},
         )  # fmt: skip
-        return self.put(sign(draft, by.signer))
+
+    def transfer(self, by: Party, sub: str, holder: Party, **more: Any) -> bytes:
+        claims = {"holder": holder.did, "seq": more.pop("seq"), **more.pop("claims", {})}
+        return self.act("transfer", by, sub, claims, {}, **{"consents": [holder], **more})
 
     def certification(self, by: Party, identifier: str, number: int = 1, **more: Any) -> bytes:
         claims = {
@@ -235,3 +329,59 @@ class World:
 def credential(number: int) -> str:
     """The subject of the `number`-th credential of a test."""
     return subjects.credential(str(uuid.UUID(int=number)))
+
+
+class Consortium(World):
+    """A log with a party in every role, a delegation, a template, an accreditation, an item and its certificate."""
+
+    def __init__(self, **policy: int) -> None:
+        super().__init__(**policy)
+        self.enroller, self.accreditor = Party("enroller"), Party("accreditor")
+        self.authority, self.regulator = Party("authority"), Party("regulator")
+        self.registrar, self.certifier = Party("registrar"), Party("certifier")
+        self.holder, self.stranger = Party("holder", "es256"), Party("stranger")
+        self.enrol(self.enroller, "enroller")
+        self.enrol(self.accreditor, "accreditor")
+        self.enrol(self.authority, "template-authority")
+        self.enrol(self.regulator, "regulator")
+        self.enrol(self.registrar, "registrar", by=self.enroller)
+        self.enrol(self.certifier, "certifier", by=self.enroller)
+        self.enrol(self.holder, "owner", by=self.enroller)
+        self.enrol(self.stranger, by=self.enroller)
+        self.delegate(self.registrar, PREFIX)
+        self.approve_template(self.authority)
+        self.accredit(self.accreditor, self.certifier)
+        self.put(self.registration(self.registrar, ITEM, PREFIX, self.holder))
+        self.put(self.certification(self.certifier, ITEM))
+        self.close(self.now)
+
+
+def state_digest(state: MemoryState) -> str:
+    """SHA-256 over all records, encoded, in the order of their keys."""
+    rows = {record_key(KIND_OF[place[0]], *place[1:]): encode_record(record) for place, record in state.records.items()}
+    return hashlib.sha256(b"".join(k + hashlib.sha256(v).digest() for k, v in sorted(rows.items()))).hexdigest()
+
+
+def refused(reason: Reason, world: World, raw: bytes) -> Rejection:
+    """Assert that `world` refuses the statement for exactly this reason, and stays as it was."""
+    before = dict(world.state.records)
+    with pytest.raises(Rejection) as caught:
+        world.put(raw)
+    assert caught.value.reason == reason.value, caught.value.explain()
+    assert world.state.records == before
+    return caught.value
+
+
+def accepts(*types: str) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """Mark a test that must see statements of these types admitted; it fails if none was."""
+
+    def mark(test: Callable[P, None]) -> Callable[P, None]:
+        @functools.wraps(test)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> None:
+            before = Counter(ADMITTED)
+            test(*args, **kwargs)
+            assert not [name for name in types if ADMITTED[name] == before[name]]
+
+        return checked
+
+    return mark

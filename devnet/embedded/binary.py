@@ -17,7 +17,7 @@ from ledger.errors import LedgerError
 
 NPM_FOLDER = Path(__file__).resolve().parents[2] / "contracts" / "node_modules"
 REMEDY = (
-    "Run `npm ci` in contracts/, or install @foundry-rs/anvil elsewhere and set TIAL_ANVIL to the path of the program"
+    "Run `npm ci` in contracts/, or install anvil elsewhere and set TIAL_ANVIL to the path of the program"
 )
 
 

@@ -1,7 +1,7 @@
 """The state's records and their keys (DESIGN section 5).
 
-A record is a small deterministic CBOR array. Its key is SHA-256 of the deterministic CBOR array [kind, part, ...]. Every
-record begins with `count`, the number of statements that touched it, and `head`, the hash chain over them:
+A record is a small deterministic CBOR array. Its key is SHA-256 of the deterministic CBOR array [kind, part, ...].
+Every record begins with `count`, the number of statements that touched it, and `head`, the hash chain over them:
 head' = SHA-256(0x12 || head || uint64 index || leaf hash), from 32 zero bytes. So a list of the statements about
 anything is complete, or visibly not. `last` is the index of the newest of them.
 
@@ -140,8 +140,8 @@ class DelegationRecord(NamedTuple):
 class LengthsRecord(NamedTuple):
     """The lengths, in characters, of all prefixes ever delegated in a scheme: what a longest match must look at.
 
-    Schemes without separators, such as GS1 company prefixes, have a boundary after every digit; without this record each
-    registration would look up every possible length.
+    Schemes without separators, such as GS1 company prefixes, have a boundary after every digit; without this record
+    each registration would look up every possible length.
     """
 
     touches: int
@@ -326,18 +326,23 @@ def _tuples(value: Any) -> Any:
 def decode_record(kind: str, raw: bytes) -> Any:
     """Read a record of `kind` back from its bytes, strictly; MalformedError where they are not CBOR of the profile."""
     values = _tuples(decode_cbor(raw))
+    if type(values) is not tuple:
+        raise MalformedError(f"A record of kind {kind} is an array, not {type(values).__name__}")
     try:
-        record: Any = KINDS[kind]._make(values)
-    except TypeError as error:
+        record = KINDS[kind]._make(values)
+        if kind == "log":
+            return record._replace(
+                cose=KeyRef(*record.cose), note=KeyRef(*record.note), members=tuple(Member(*m) for m in record.members)
+            )
+        return _with_keys(record) if kind == "actor" else record
+    except (TypeError, ValueError) as error:  # too few or too many members, here or further in
         raise MalformedError(f"This is no record of kind {kind}: {error}") from error
-    if kind == "log":
-        return record._replace(
-            cose=KeyRef(*record.cose), note=KeyRef(*record.note), members=tuple(Member(*m) for m in record.members)
-        )
-    if kind == "actor":
-        pending = record.pending
-        if pending is not None:
-            entry, effective, kid, add, remove = pending
-            pending = Pending(entry, effective, kid, tuple(ActorKey(*k) for k in add), remove)
-        return record._replace(keys=tuple(ActorKey(*k) for k in record.keys), pending=pending)
-    return record
+
+
+def _with_keys(record: Any) -> Any:
+    """An actor's record with its keys, and those of a waiting rotation, as what they are."""
+    pending = record.pending
+    if pending is not None:
+        entry, effective, kid, add, remove = pending
+        pending = Pending(entry, effective, kid, tuple(ActorKey(*k) for k in add), remove)
+    return record._replace(keys=tuple(ActorKey(*k) for k in record.keys), pending=pending)

@@ -1,8 +1,8 @@
 """The one function that decides: state x statement -> changes, or a named rejection (DESIGN rule 3).
 
-It does no I/O, reads no clock, draws no random number and never looks at a document: replay from the log alone gives the
-same answer for ever. The node runs it to admit, the auditor to check. `rules` in the log record chooses the version of
-the rules; every version that was ever in force stays in the code, and an unknown one stops the process.
+It does no I/O, reads no clock, draws no random number and never looks at a document: replay from the log alone gives
+the same answer for ever. The node runs it to admit, the auditor to check. `rules` in the log record chooses the version
+of the rules; every version that was ever in force stays in the code, and an unknown one stops the process.
 
 Signatures are checked through `verify`, a pure function too. A node passes one that already knows the answers computed
 by its verify processes; the default checks on the spot.

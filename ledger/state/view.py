@@ -61,7 +61,7 @@ class Overlay:
     def __init__(self, load: Callable[[bytes], bytes | None]) -> None:
         self._load = load
         self._pending: dict[Place, Any] = {}
-        # Pending changes and cached records together, so that a read of either is one look-up; None: known to be absent.
+        # Pending changes and cached records together, so that a read is one look-up; None: known to be absent.
         self._known: dict[Place, Any] = {}
 
     def read(self, kind: type[R], *parts: Part) -> R | None:

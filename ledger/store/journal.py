@@ -86,17 +86,7 @@ class Journal:
         segments = _find_segments(folder)
         if not segments:
             segments = [_create_segment(folder, start)]
-        torn = 0
-        for segment, following in zip(segments, [*segments[1:], None], strict=True):
-            torn = _measure(segment, last=following is None)
-            if following is not None and segment.first + segment.count != following.first:
-                raise CorruptError(
-                    f"the journal has entries {segment.first} to {segment.first + segment.count - 1}, then goes on"
-                    f" at {following.first}",
-                    where=str(following.path),
-                    remedy=_REMEDY,
-                )
-        return cls(folder, segments, segment_size, torn)
+        return cls(folder, segments, segment_size, _measure_all(segments, cut=True))
 
     @property
     def first_index(self) -> int:
@@ -213,6 +203,36 @@ class Journal:
             os.fsync(self._descriptor)
 
 
+@dataclass(frozen=True, slots=True)
+class JournalCopy:
+    """A journal that is only looked at: what it holds, and the length of a torn tail that opening it would cut."""
+
+    first_index: int
+    next_index: int
+    torn_bytes: int
+    segments: tuple[_Segment, ...]
+
+    def entries(self, from_index: int) -> Iterator[tuple[int, bytes]]:
+        """Yield (index, entry) from an index on, one MiB in memory at a time; CorruptError as `Journal.replay`."""
+        return _replay([s for s in self.segments if s.first + s.count > from_index], from_index)
+
+
+def look_at(folder: Path) -> JournalCopy:
+    """Check every record of a journal without changing anything; one that is absent or empty holds nothing.
+
+    Raises:
+        CorruptError: damage that is not a torn tail of the last segment.
+        StorageError: the operating system refused.
+
+    """
+    segments = _find_segments(folder)
+    if not segments:
+        return JournalCopy(0, 0, 0, ())
+    torn = _measure_all(segments, cut=False)
+    last = segments[-1]
+    return JournalCopy(segments[0].first, last.first + last.count, torn, tuple(segments))
+
+
 class _Records:
     """Reads the records of one segment in order, in batches of about a MiB, and stops at the first bad byte."""
 
@@ -301,8 +321,26 @@ def _create_segment(folder: Path, first: int) -> _Segment:
     return _Segment(first, 0, 0, path)
 
 
-def _measure(segment: _Segment, *, last: bool) -> int:
-    """Check every record of a segment and note count and size; cut a torn tail of the last one, return its length."""
+def _measure_all(segments: list[_Segment], *, cut: bool) -> int:
+    """Measure every segment and check that they join; return the length of the torn tail."""
+    torn = 0
+    for segment, following in zip(segments, [*segments[1:], None], strict=True):
+        torn = _measure(segment, last=following is None, cut=cut)
+        if following is not None and segment.first + segment.count != following.first:
+            raise CorruptError(
+                f"the journal has entries {segment.first} to {segment.first + segment.count - 1}, then goes on"
+                f" at {following.first}",
+                where=str(following.path),
+                remedy=_REMEDY,
+            )
+    return torn
+
+
+def _measure(segment: _Segment, *, last: bool, cut: bool = True) -> int:
+    """Check every record of a segment and note count and size; return the length of a torn tail, of the last one only.
+
+    With `cut` the torn tail is removed.
+    """
     with reporting("read the journal", segment.path), segment.path.open("rb") as file:
         limit = os.fstat(file.fileno()).st_size
         records = _Records(file, limit)
@@ -316,7 +354,7 @@ def _measure(segment: _Segment, *, last: bool) -> int:
                 where=f"{segment.path} at byte {records.offset}",
                 remedy=_REMEDY,
             )
-    if torn:
+    if torn and cut:
         with reporting("cut the torn tail", segment.path), segment.path.open("r+b") as file:
             file.truncate(segment.size)
             os.fsync(file.fileno())

@@ -7,6 +7,7 @@ depend on where groups began or ended: a rebuilt index has the identical sequenc
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from ledger.errors import CorruptError, MalformedError, Rejection
@@ -14,7 +15,7 @@ from ledger.log.tree import CompactRange
 from ledger.state.records import KIND_OF, Record, encode_record, record_key
 from ledger.state.transition import Verify, transition
 from ledger.state.view import Changes, Overlay, Place, View
-from ledger.statements import decode_statement
+from ledger.statements import Statement, decode_statement
 from ledger.store.index import Index
 from ledger.store.protocols import IndexUpdate
 
@@ -77,6 +78,7 @@ def replay(
     """
     view = Overlay(index.record)
     size = index.covers
+    counts = None if size else Counter[str]()  # of the open batch; unknown until the first manifest when starting inside
     changes: list[Change] = []
     batches: list[tuple[int, int]] = []
     leaves: list[bytes] = []
@@ -105,10 +107,22 @@ def replay(
         view.apply(decided)
         leaves.append(st.leaf)
         if st.type == "manifest":
+            _check_counts(counts, st, size)
+            counts = Counter()
             batches.append((st.subject[1], size))
+        elif counts is not None:
+            counts[st.type] += 1
         size += 1
         if len(leaves) >= GROUP:
             flush()
     if leaves:
         flush()
     return size
+
+
+def _check_counts(counts: Counter[str] | None, manifest: Statement, index: int) -> None:
+    """A manifest's counts by type must be those of its batch: the function itself cannot know them."""
+    if counts is not None and manifest.body["counts"] != counts:
+        raise CorruptError(
+            f"the manifest counts {manifest.body['counts']}, its batch holds {dict(counts)}", where=f"entry {index}"
+        )

@@ -151,7 +151,7 @@ class EvmChain:
         (root,) = self._view(latest, "root", ("bytes32",), log, size)
         if root == bytes(32):
             return None
-        # A log's root at size 1 is written by its registration, which leaves no meta.
+        # A log's root at size 1 is written by its registration, not by an anchor.
         block, time, sender = self._view(latest, "meta", ("uint56", "uint40", "address"), log, size)
         block_hash, tx, gas, fee = self._origin(log, size, root, block) if block else (bytes(32), b"", 0, 0)
         return AnchorEvidence(

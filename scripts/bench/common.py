@@ -71,8 +71,10 @@ def make_log(folder: Path, *, verifiers: int = 2, port: int = 0) -> Path:
     path = folder / "tial.toml"
     path.write_text(
         f'[http]\nport = {port or free_port()}\nrate = 0.0\n[log]\nverifiers = {verifiers}\n'
-        f'[keys]\npassphrase = "{PASSPHRASE}"\n'
     )
+    secret = folder / "keys/passphrase"
+    secret.touch(0o600)
+    secret.write_text(PASSPHRASE)
     config = load_config(path)
     roots = [key("root 0"), key("root 1")]
     members = [RootMember(did_key(r.public_key, "ed25519"), "ed25519", r.public_key) for r in roots]

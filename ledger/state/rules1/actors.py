@@ -98,7 +98,8 @@ def compromise(act: Act) -> None:
     confirmed = set(body["confirmed"])
     known = {k.kid for k in actor.keys}
     if len(bad) != len(body["bad"]) or not (set(bad) | confirmed) <= known or set(bad) & confirmed:
-        raise refuse(Reason.UNKNOWN_KEY, "Each key named must be the actor's, and be bad or confirmed.", where="body.bad")
+        detail = "Each key named must be the actor's, and be bad or confirmed."
+        raise refuse(Reason.UNKNOWN_KEY, detail, where="body.bad")
     if any(since > act.time for since in bad.values()):
         raise refuse(Reason.EFFECTIVE_IN_FUTURE, where="body.bad")
 
@@ -127,10 +128,13 @@ def _cancel(act: Act, actor: ActorRecord) -> None:
         act.signed_by_actor()
         if st.kid == pending.kid:
             raise refuse(Reason.WRONG_SIGNER, "Another key than the one that asked for it must cancel.")
+        act.consents()
+    elif actor.enroller == ROOT and (member := act.root_member()) is not None:
+        act.signed_by_root(member)
     else:
         _signed_by_enroller(act, actor)
+        act.consents()
     act.check_sequence(actor)
-    act.consents()
     act.touch(actor._replace(pending=None), st.sub)
 
 
@@ -148,6 +152,8 @@ def _new_key(act: Act, member: dict[str, Any], where: str) -> ActorKey:
         suite_by_alg(alg).check_public_key(key)
     except MalformedError as error:
         raise refuse(Reason.BAD_PARAMETERS, error.explain(), where=where) from error
+    if key in (act.log.cose.key, act.log.note.key):
+        raise refuse(Reason.KEY_EXISTS, "It is a key of the log itself.", where=where)
     nbf, exp = member.get("nbf", act.time), member.get("exp")
     if exp is not None and (exp <= nbf or exp <= act.time):
         raise refuse(Reason.INVALID_PERIOD, where=where)

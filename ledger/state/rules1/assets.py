@@ -52,7 +52,8 @@ def register(act: Act) -> None:
 
 def _check_reuse(act: Act, current: IdentifierRecord, generation: int, reusable: bool) -> None:
     if current.state != "retired":
-        raise refuse(Reason.ALREADY_REGISTERED, f"By entry {current.entry}, held by {current.holder}.", where="claims.sub")
+        detail = f"By entry {current.entry}, held by {current.holder}."
+        raise refuse(Reason.ALREADY_REGISTERED, detail, where="claims.sub")
     if not reusable:
         raise refuse(Reason.NOT_REUSABLE, where="claims.sub")
     if current.delegation != act.st.claims["delegation"]:
@@ -109,14 +110,15 @@ def certify(act: Act) -> None:
     act.check_sequence(None)
     generation = claims.get("generation", 1)
     identifier = live_identifier(act, subject, generation, "claims.identifier")
-    _check_scope(act)
-    allotted = act.view.read(StatusIndexRecord, st.iss) or StatusIndexRecord(touches=0, head=ZERO_HEAD, last=0, allotted=0)
+    check_scope(act)
+    none_yet = StatusIndexRecord(touches=0, head=ZERO_HEAD, last=0, allotted=0)
+    allotted = act.view.read(StatusIndexRecord, st.iss) or none_yet
     assert st.digest is not None
     record = CredentialRecord(
-        touches=0, head=ZERO_HEAD, last=0, state="active", role="", issuer=st.iss, identifier=subject, generation=generation,
-        template=claims["template"], product_class=claims["class"], site=claims["site"], standard=claims["standard"],
-        accreditation=claims["accreditation"], nbf=st.nbf or 0, exp=st.exp or 0, digest=st.digest,
-        status_index=allotted.allotted, entry=act.index,
+        touches=0, head=ZERO_HEAD, last=0, state="active", role="", issuer=st.iss, identifier=subject,
+        generation=generation, template=claims["template"], product_class=claims["class"], site=claims["site"],
+        standard=claims["standard"], accreditation=claims["accreditation"], nbf=st.nbf or 0, exp=st.exp or 0,
+        digest=st.digest, status_index=allotted.allotted, entry=act.index,
         since=act.time, effective=act.time, logged=act.time, reason="",
     )  # fmt: skip
     act.touch(record, st.sub)
@@ -124,7 +126,8 @@ def certify(act: Act) -> None:
     act.touch(allotted._replace(allotted=allotted.allotted + 1), st.iss)
 
 
-def _check_scope(act: Act) -> None:
+def check_scope(act: Act) -> None:
+    """The accreditation that a certification names must be active and cover it, and its template be approved."""
     st, claims = act.st, act.st.claims
     accreditation = act.view.read(AccreditationRecord, st.iss, claims["accreditation"])
     if accreditation is None:
@@ -143,10 +146,12 @@ def _check_scope(act: Act) -> None:
     }
     for claim, covered in scope.items():
         if claims[claim] not in covered and ANY not in covered:
-            raise refuse(Reason.OUT_OF_SCOPE, f"{claim} {claims[claim]!r} is not in {list(covered)}.", where=f"claims.{claim}")
+            detail = f"{claim} {claims[claim]!r} is not in {list(covered)}."
+            raise refuse(Reason.OUT_OF_SCOPE, detail, where=f"claims.{claim}")
     template = act.view.read(TemplateRecord, *claims["template"].split("/", 1))
     if template is None or template.state != "approved":
         raise refuse(Reason.TEMPLATE_NOT_APPROVED, claims["template"], where="claims.template")
     for claim, allowed in {"standard": template.standards, "class": template.classes}.items():
         if claims[claim] not in allowed and ANY not in allowed:
-            raise refuse(Reason.OUT_OF_SCOPE, f"The template does not know {claim} {claims[claim]!r}.", where=f"claims.{claim}")
+            detail = f"The template does not know {claim} {claims[claim]!r}."
+            raise refuse(Reason.OUT_OF_SCOPE, detail, where=f"claims.{claim}")

@@ -9,8 +9,9 @@ from ledger.crypto.digests import kid as kid_of
 from ledger.crypto.suites import suite_by_alg
 from ledger.errors import MalformedError
 from ledger.identifiers.did_key import did_key
+from ledger.log.notes import check_name
 from ledger.state.reasons import Reason, refuse
-from ledger.state.records import ActorRecord, BatchRecord, KeyRef, LogRecord, Member
+from ledger.state.records import BatchRecord, KeyRef, LogRecord, Member
 from ledger.state.rules1.context import Act, Verify, check_consent, first_head
 from ledger.state.view import Changes, View
 from ledger.statements import Statement, expected_consent_digest
@@ -40,6 +41,12 @@ def begin(view: View, st: Statement, verify: Verify) -> Changes:
         raise refuse(Reason.WRONG_SIGNER, f"The issuer must be {log_did(log)}.", where="claims.iss")
     if not verify(st.alg, log.cose.key, st.signed, st.signature):
         raise refuse(Reason.BAD_SIGNATURE)
+    if st.subject[1] != log.origin:
+        raise refuse(Reason.BAD_PARAMETERS, "sub must name the log's origin.", where="claims.sub")
+    try:
+        check_name(log.origin)
+    except MalformedError as error:  # no checkpoint could ever be signed under it
+        raise refuse(Reason.BAD_PARAMETERS, error.explain(), where="body.origin") from error
     digest = expected_consent_digest(st)
     members = {(m.did, kid_of(m.key)): m for m in log.members}
     agreed: set[str] = set()
@@ -61,19 +68,27 @@ def begin(view: View, st: Statement, verify: Verify) -> Changes:
 
 
 def change(act: Act) -> None:
-    """New parameters, roles or a seal: signed by the log key, consented by the root threshold, in force at the next entry."""
+    """New parameters, roles or a seal: signed by the log key, consented by the root threshold.
+
+    In force from the next entry on. A new cose key and new root keys consent too: each shows that somebody holds it.
+    """
     st, log = act.st, act.log
+    if st.subject[1] != log.log_id.hex():
+        raise refuse(Reason.WRONG_LOG, f"It is about {st.sub}.", where="claims.sub")
     _signed_by_log(act)
     act.check_sequence(log)
     body = st.body
     changed = _parameters(log, body)
     if "seal" in body:
         changed = changed._replace(successor=bytes.fromhex(body["seal"]["successor"]))
-    new_keys = [] if changed.cose == log.cose else [(log_did(changed), changed.cose.alg, changed.cose.key)]
+    new_keys = [(m.did, m.alg, m.key) for m in changed.members if m not in log.members]
+    if changed.cose != log.cose:
+        new_keys.append((log_did(changed), changed.cose.alg, changed.cose.key))
     consents = act.consents(new_keys)
     act.require_threshold(set(), consents)
-    if new_keys and log_did(changed) not in consents:
-        raise refuse(Reason.CONSENT_MISSING, "The new cose key must consent itself.", where="body.consents")
+    for did, _, key in new_keys:
+        if kid_of(key) not in consents.get(did, ()):
+            raise refuse(Reason.CONSENT_MISSING, f"The new key of {did} must consent itself.", where="body.consents")
     roles: dict[str, list[str]] = body.get("roles", {})
     if changed == log and not roles:
         raise refuse(Reason.NO_CHANGE)
@@ -151,9 +166,11 @@ def _check_parameters(log: LogRecord) -> None:
         raise refuse(Reason.BAD_PARAMETERS, "No key serves two purposes.", where="body.keys")
     if suite_by_alg(log.note.alg).name != "ed25519":
         raise refuse(Reason.BAD_PARAMETERS, "Checkpoints are signed by Ed25519.", where="body.keys.note")
-    if not log.suites or not _distinct(log.suites) or log.cose.alg not in log.suites:
-        raise refuse(Reason.BAD_PARAMETERS, "The suites must be distinct and hold the log's own.", where="body.suites")
-    for alg in (*log.suites, *(m.alg for m in log.members)):
+    used = {log.cose.alg, *(m.alg for m in log.members)}
+    if not _distinct(log.suites) or not used <= set(log.suites):
+        detail = "The suites must be distinct and hold those of the log's own key and of the root."
+        raise refuse(Reason.BAD_PARAMETERS, detail, where="body.suites")
+    for alg in log.suites:
         try:
             suite_by_alg(alg)
         except MalformedError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ledger.identifiers import SCHEMES
 from ledger.state.reasons import Reason, refuse
 from ledger.state.records import (
     ZERO_HEAD,
@@ -11,7 +12,6 @@ from ledger.state.records import (
     TemplateRecord,
 )
 from ledger.state.rules1.context import ROOT, Act, check_prefix
-from ledger.identifiers import SCHEMES
 from ledger.statements import subjects
 
 REVOKED = "revoked"
@@ -80,7 +80,7 @@ def _check_parent(act: Act, scheme: str, prefix: str, named: str) -> str:
 
 
 def covering(act: Act, scheme: str, candidates: tuple[str, ...], named: str) -> tuple[str, DelegationRecord]:
-    """The longest delegation among `candidates` (longest first), with its prefix; it must be the one that the act names.
+    """The longest delegation among `candidates` (longest first), with its prefix; it must be the one the act names.
 
     A revoked or expired delegation still is the longest match: what it covered falls back only by a reclaim.
     """
@@ -104,7 +104,7 @@ def covering(act: Act, scheme: str, candidates: tuple[str, ...], named: str) -> 
 
 
 def _is_named(scheme: str, prefix: str, named: str) -> bool:
-    return named == f"{scheme}/{prefix}" or named == subjects.delegation_ref(scheme, prefix)
+    return subjects.parse_delegation_ref(named) == (scheme, prefix)
 
 
 def check_chain(act: Act, scheme: str, delegation: DelegationRecord, right: str) -> None:

@@ -1,13 +1,14 @@
-"""Changes of status: which moves exist for credentials, accreditations, delegations and identifiers, and who makes them.
+"""Changes of status: which moves exist for credentials, accreditations, delegations, identifiers, and who makes them.
 
-The table of DESIGN section 4. Expiry is computed, never stated. A change takes effect at or before log time, never before
-the record existed; only a move towards suspended or revoked may reach further back than the log's skew.
+The table of DESIGN section 4. Expiry is computed, never stated. A change takes effect at or before log time, never
+before the record existed; only a move towards suspended or revoked may reach further back than the log's skew.
 """
 
 from __future__ import annotations
 
 from typing import TypeVar
 
+from ledger.errors import Rejection
 from ledger.state.reasons import Reason, refuse
 from ledger.state.records import (
     AccreditationRecord,
@@ -17,6 +18,7 @@ from ledger.state.records import (
     IdentifierRecord,
 )
 from ledger.state.rules1.context import ROOT, Act
+from ledger.state.rules1.rights import check_chain
 from ledger.statements import subjects
 
 Stateful = TypeVar(
@@ -68,7 +70,7 @@ def _credential(act: Act) -> None:
     entitled = {
         "issuer": st.iss == record.issuer,
         "regulator": _is_regulator(actor),
-        "accreditor": st.iss == accreditation.accreditor and accreditation.state == "revoked",
+        "accreditor": _is_accreditor(actor, st.iss, accreditation) and accreditation.state == "revoked",
     }
     identifier = act.view.read(IdentifierRecord, record.identifier)
     assert identifier is not None
@@ -79,7 +81,7 @@ def _credential(act: Act) -> None:
 def _accreditation(act: Act, certifier: str, number: int) -> None:
     record = _existing(act, act.view.read(AccreditationRecord, certifier, number))
     actor = _signer(act)
-    entitled = {"accreditor": act.st.iss == record.accreditor, "regulator": _is_regulator(actor)}
+    entitled = {"accreditor": _is_accreditor(actor, act.st.iss, record), "regulator": _is_regulator(actor)}
     holder = act.actor(certifier)
     assert holder is not None
     act.touch(_moved(act, record, ACCREDITATION_MOVES, entitled), certifier, number)
@@ -104,10 +106,9 @@ def _identifier(act: Act) -> None:
     st = act.st
     record = _existing(act, act.view.read(IdentifierRecord, st.sub))
     actor = _signer(act)
-    delegation = act.view.read(DelegationRecord, *subjects.parse_delegation_ref(record.delegation))
     entitled = {
         "regulator": _is_regulator(actor),
-        "delegation-holder": delegation is not None and delegation.state == "live" and st.iss == delegation.holder,
+        "delegation-holder": _holds_delegation(act, record.delegation),
         "holder": st.iss == record.holder,
     }
     act.touch(_moved(act, record, IDENTIFIER_MOVES, entitled), st.sub)
@@ -125,8 +126,26 @@ def _signer(act: Act) -> ActorRecord:
     return actor
 
 
+def _holds_delegation(act: Act, named: str) -> bool:
+    """Whether the issuer holds the delegation that an identifier was registered under, in force up to the root."""
+    scheme, prefix = subjects.parse_delegation_ref(named)
+    delegation = act.view.read(DelegationRecord, scheme, prefix)
+    if delegation is None or delegation.holder != act.st.iss:
+        return False
+    try:
+        check_chain(act, scheme, delegation, "register")
+    except Rejection:
+        return False
+    return True
+
+
 def _is_regulator(actor: ActorRecord) -> bool:
     return "regulator" in actor.roles
+
+
+def _is_accreditor(actor: ActorRecord, did: str, accreditation: AccreditationRecord) -> bool:
+    """Whether `did` gave the accreditation and still is an accreditor: root may have taken the role back."""
+    return did == accreditation.accreditor and "accreditor" in actor.roles
 
 
 def _moved(act: Act, record: Stateful, moves: Moves, entitled: dict[str, bool]) -> Stateful:
@@ -144,7 +163,7 @@ def _moved(act: Act, record: Stateful, moves: Moves, entitled: dict[str, bool]) 
         raise refuse(Reason.ROLE_NOT_ALLOWED, f"Only the {record.role} that set it may lift it.", where="claims.role")
     if effective > act.time:
         raise refuse(Reason.EFFECTIVE_IN_FUTURE, f"{effective}, log time {act.time}.", where="claims.effective")
-    earliest = record.since if target in RETROACTIVE else max(record.since, act.time - act.log.skew)
+    earliest = record.since if target in RETROACTIVE else max(record.effective, act.time - act.log.skew)
     if effective < earliest:
         raise refuse(Reason.EFFECTIVE_TOO_EARLY, f"{effective}, earliest {earliest}.", where="claims.effective")
     if isinstance(record, DelegationRecord):

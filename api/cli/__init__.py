@@ -1,0 +1,1 @@
+"""The command line `tial`: one module for each group of commands, `context` for what they share."""

@@ -1,0 +1,76 @@
+"""`tial demo`: the whole job on example data, from keys to proofs, with a node and a chain that run on afterwards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.cli.context import Session, command
+from api.demo.run import CERTIFICATES, FEWEST_CERTIFICATES, FEWEST_ITEMS, ITEMS, Outcome, check_unexpected, urls
+from api.demo.run import run as play_all
+from api.demo.screen import Screen
+from api.demo.stage import Stage
+
+FOLDER = Path("run/demo")
+
+
+def add(app: typer.Typer) -> None:
+    """Add the command."""
+    command(app, "demo")(demo)
+
+
+def demo(
+    session: Session,
+    *,
+    folder: Annotated[Path, typer.Option(help="Its folder; an earlier one in it is replaced")] = FOLDER,
+    items: Annotated[int, typer.Option(min=FEWEST_ITEMS, max=ITEMS, help="Product items to register")] = ITEMS,
+    certificates: Annotated[
+        int, typer.Option(min=FEWEST_CERTIFICATES, max=CERTIFICATES, help="Certificates to issue, one to ten items")
+    ] = CERTIFICATES,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Play nothing: start node and chain of the earlier demonstration again")
+    ] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="Stop the node and the chain of the demonstration")] = False,
+) -> None:
+    """Play a node with two enterprises, an accreditor and a certifier; prove the answers; try forgeries."""
+    stage = Stage(folder)
+    if stop:
+        ran = stage.stop()
+        session.out({"stopped": ran, "folder": str(stage.folder)}, "Stopped." if ran else "Nothing was running.")
+        return
+    if keep:
+        setting = stage.resume()
+        session.out({"url": setting.url, "chain": setting.chain_url}, f"Running: {setting.url}", how_to_stop(folder))
+        return
+    screen = Screen(quiet=session.as_json)
+    outcome = run(folder, screen, items=items, certificates=certificates)
+    session.out(outcome.summary())
+    check_unexpected(outcome)
+
+
+def run(folder: Path, screen: Screen, *, items: int = ITEMS, certificates: int = CERTIFICATES) -> Outcome:
+    """Play the demonstration and say where to look and how to stop it; LedgerError where it could not be played."""
+    try:
+        outcome = play_all(folder, screen, items=items, certificates=certificates)
+    finally:
+        screen.line(how_to_stop(folder))
+    screen.links("Where to look", urls(outcome.setting, outcome.play.story.transferred))
+    again = f"tial demo --keep{_named(folder)}"
+    screen.links("And then", [("stop node and chain", stop_command(folder)), ("start them again", again)])
+    return outcome
+
+
+def how_to_stop(folder: Path) -> str:
+    """One line for people."""
+    return f"Node and chain keep running; stop them with: {stop_command(folder)}"
+
+
+def stop_command(folder: Path) -> str:
+    """The command that ends both processes."""
+    return f"tial demo --stop{_named(folder)}"
+
+
+def _named(folder: Path) -> str:
+    return "" if folder == FOLDER else f" --folder {folder}"

@@ -1,0 +1,186 @@
+"""`tial show`, `tial prove` and `tial verify`: what the log holds, and what shows it."""
+
+from __future__ import annotations
+
+import time
+from base64 import b64encode
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import orjson
+import typer
+from rich.text import Text
+
+from api.cli.context import Session, command, table
+from api.cli.errors import Exit, UsageError
+from api.client import ApiError, Client, check_inclusion
+from ledger.errors import MalformedError, UnavailableError
+from ledger.statements import decode_statement
+
+PROOF_FORMAT: Final = "tial-proof-v1"
+_MAX_PROOF: Final = 1 << 18
+_MAX_DOCUMENT: Final = 1 << 20
+_MEMBERS: Final = ("statement", "index", "size", "proof", "checkpoint")
+_VERDICTS: Final = {"valid": Exit.OK, "invalid": Exit.REFUSED}
+_COLOURS: Final = {"valid": "green", "invalid": "red"}
+_PATIENCE: Final = 30.0
+
+
+def add(app: typer.Typer) -> None:
+    """Add the commands."""
+    for name, function in (("show", show), ("prove", prove), ("verify", verify)):
+        command(app, name, rich_help_panel="Questions and proofs")(function)
+
+
+def show(
+    session: Session,
+    *,
+    what: Annotated[str, typer.Argument(metavar="SUBJECT|ENTRY", help="A subject, an identifier, or an entry's index")],
+    history: Annotated[bool, typer.Option("--history", help="List the entries that touched it, too")] = False,
+) -> None:
+    """Show what the log holds about something, or one entry."""
+    with session.client() as client:
+        if _is_index(what):
+            told = client.entry_view(int(what))
+            session.out(told, table((f"entry {what}", ""), list(told.items())))
+            return
+        view = client.lookup(what)
+        if view is None:
+            raise ApiError("not-found", 404, f"The log knows nothing of {what[:200]}", where="subject")
+        entries = _history(client, view.subject) if history else None
+        shown: dict[str, Any] = {
+            "subject": view.subject, "kind": view.kind, "state": view.state, "record": dict(view.record),
+            "touches": view.touches, "covers": view.covers, "log_time": view.log_time,
+        }  # fmt: skip
+        rows = [("subject", view.subject), ("kind", view.kind), ("state now", view.state)]
+        rows += [(name, value) for name, value in view.record.items() if name not in {"touches", "head", "state"}]
+        rows += [("touches", str(view.touches)), ("as of entry", str(view.covers)), ("log time", str(view.log_time))]
+        human: list[object] = [table(("", ""), rows)]
+        if entries is not None:
+            shown["history"] = entries
+            columns = ("index", "type", "iss", "log_time")
+            human.append(table(columns, [[one[name] for name in columns] for one in entries], title="history"))
+        session.out(shown, *human)
+
+
+def prove(
+    session: Session,
+    *,
+    index: Annotated[int, typer.Argument(min=0, help="Index of the entry")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the proof")],
+) -> None:
+    """Write a proof that an entry is in the log, checked before it is written: statement, path, signed checkpoint."""
+    with session.client() as client:
+        info = client.log()
+        raw = client.entry(index)
+        inclusion = _published_inclusion(client, index)
+        checkpoint = check_inclusion(info, raw, inclusion)
+    proof = {
+        "format": PROOF_FORMAT,
+        "log": info.log_id.hex(),
+        "vkey": info.vkey,
+        "statement": b64encode(raw).decode(),
+        "index": index,
+        "size": inclusion.size,
+        "leaf": inclusion.leaf.hex(),
+        "proof": [value.hex() for value in inclusion.proof],
+        "root": inclusion.root.hex(),
+        "checkpoint": inclusion.checkpoint.decode(),
+    }
+    session.write(out, orjson.dumps(proof, option=orjson.OPT_INDENT_2) + b"\n")
+    told = {"file": str(out), "index": index, "size": checkpoint.size, "hashes": len(inclusion.proof)}
+    hashes = f"{len(inclusion.proof)} hashes to size {checkpoint.size}"
+    line = f"{out}: {decode_statement(raw).type} in entry {index}, {hashes}"
+    session.out(told, line)
+
+
+def verify(
+    session: Session,
+    *,
+    what: Annotated[
+        str, typer.Argument(metavar="FILE|ENTRY|SUBJECT", help="A file of `tial prove`, an entry's index, or a subject")
+    ],
+    document: Annotated[Path | None, typer.Option(help="The document that the statement is about")] = None,
+) -> None:
+    """Verify in numbered steps, asking the node and the chain: each is valid, invalid or cannot tell.
+
+    Ends with 0 for valid, 1 for invalid, 4 where it cannot be told.
+    """
+    request = _request(what)
+    if document is not None:
+        request["document"] = b64encode(_read(document, _MAX_DOCUMENT)).decode()
+    with session.client() as client:
+        report = client.verify(request)
+    verdict = str(report.get("verdict", ""))
+    steps = [step for step in report.get("steps", []) if isinstance(step, dict)]
+    names = ("step", "name", "verdict", "reason")
+    rows = [[*(step.get(name) for name in names), "; ".join(step.get("rests_on", []))] for step in steps]
+    colour = _COLOURS.get(verdict, "yellow")
+    session.out(
+        report,
+        table(("step", "name", "verdict", "reason", "rests on"), rows),
+        Text(f"{verdict.upper()}: {report.get('about', '')}", style=colour),
+    )
+    code = _VERDICTS.get(verdict, Exit.UNAVAILABLE)
+    if code:
+        raise typer.Exit(code)
+
+
+def _request(what: str) -> dict[str, Any]:
+    if _is_index(what):
+        return {"index": int(what)}
+    path = Path(what)
+    if not path.is_file():
+        if path.suffix or ":" not in what:
+            remedy = "Give a file, an index or a subject"
+            raise UsageError(f"There is no file {what[:200]}", where="FILE", remedy=remedy)
+        return {"subject": what}
+    try:
+        proof = orjson.loads(_read(path, _MAX_PROOF))
+        if proof["format"] != PROOF_FORMAT:
+            raise KeyError("format")  # noqa: TRY301 - all that is wrong with the file is told in one way
+        return {name: proof[name] for name in _MEMBERS}
+    except (ValueError, KeyError, TypeError) as error:
+        raise MalformedError(
+            "This is no proof", where=str(path), remedy="Give a file that `tial prove` wrote"
+        ) from error
+
+
+def _published_inclusion(client: Client, index: int) -> Any:
+    """The proof in the published tree; waits where the entry is durable but not published yet."""
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return client.inclusion(index)
+        except ApiError as error:
+            if error.status >= 500 or client.log().size <= index:
+                raise
+            if time.monotonic() > end:
+                raise UnavailableError(
+                    f"Entry {index} is not published after {_PATIENCE:.0f} s", where=f"entry {index}"
+                ) from error
+            time.sleep(0.2)
+
+
+def _history(client: Client, subject: str) -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = []
+    while page := client.history(subject, len(entries) + 1):
+        entries += page
+        if len(page) < 100:
+            break
+    return entries
+
+
+def _is_index(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 20
+
+
+def _read(path: Path, limit: int) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(limit + 1)
+    except OSError as error:
+        raise UsageError(f"The file cannot be read: {error.strerror}", where=str(path)) from error
+    if len(raw) > limit:
+        raise MalformedError(f"The file is longer than {limit} bytes", where=str(path))
+    return raw

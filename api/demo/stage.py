@@ -1,0 +1,274 @@
+"""The stage of the demonstration: one folder with keys, a log, a chain, and a node as a process of its own.
+
+Owns that folder, and the processes that it started: it stops no others, and replaces no folder that it did not make.
+The consortium's keys, of which three people at three places would hold one each, all lie in this folder, under one
+passphrase, so that the commands in README can be tried on it. Nothing here is how a real log is kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from api.cli.folder import LogCard, config_text
+from api.demo.cast import ROOT_THRESHOLD, Cast
+from devnet.embedded.chain import EmbeddedChain
+from ledger.crypto import keyfile, secp256k1
+from ledger.crypto.suites import suite_by_name
+from ledger.errors import LedgerError, UnavailableError
+from ledger.identifiers.did_key import did_key
+from ledger.log.notes import ED25519, Vkey
+from ledger.statements import make_consent
+from ledger.store.durable import replace_file
+from node.chain.deploy import Deployer, Deployment
+from node.chain.rpc import JsonRpc
+from node.genesis import Policy, RootMember, create_log, draft_genesis
+from node.recovery import DataFolder
+
+ORIGIN: Final = "demo.example.org/second-level-node-88.118"
+FORMAT: Final = "tial-demo-v1"
+PREFERRED_PORT: Final = 8080
+START_SECONDS: Final = 60.0
+STOP_SECONDS: Final = 30.0
+DAY: Final = 86_400
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a demonstration's folder says about itself; `log_id` and `vkey` are what a checker trusts in advance."""
+
+    url: str
+    log_id: str
+    vkey: str
+    chain_url: str
+    chain_id: int
+    contract: str
+    node_pid: int
+    format: str = FORMAT
+
+    def save(self, folder: Path) -> None:
+        """Write it durably."""
+        replace_file(folder / "demo.json", json.dumps(asdict(self), indent=2).encode() + b"\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> Setting | None:
+        """Read it; None where the folder holds no demonstration."""
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            setting = cls(**json.loads((folder / "demo.json").read_bytes()))
+            return setting if setting.format == FORMAT else None
+        return None
+
+
+class Stage:
+    """A demonstration's folder. `build` makes it, `run_node` starts the node, `stop` ends both processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.absolute()
+        self.chain = EmbeddedChain(self.folder / "chain")
+        self.cast: Cast | None = None
+
+    @property
+    def setting(self) -> Setting:
+        """What the folder says; LedgerError where nothing was played in it."""
+        setting = Setting.load(self.folder)
+        if setting is None:
+            raise LedgerError(
+                "No demonstration was played here", where=str(self.folder), remedy="Start one with `tial demo`"
+            )
+        return setting
+
+    @property
+    def config(self) -> Path:
+        """The node's configuration."""
+        return self.folder / "tial.toml"
+
+    @property
+    def token(self) -> str:
+        """The operator's token."""
+        return (self.folder / "keys/operator.token").read_text(encoding="utf-8").strip()
+
+    # -- making it ------------------------------------------------------------------------------------------------
+
+    def clear(self) -> None:
+        """Remove what an earlier demonstration left here, after stopping it. Refuses any other folder with content."""
+        if not self.folder.exists() or not any(self.folder.iterdir()):
+            return
+        if not (self.folder / "keys").is_dir() or not (self.folder / ".demo").exists():
+            raise LedgerError(
+                "This folder holds something else than a demonstration",
+                where=str(self.folder),
+                remedy="Choose another with --folder",
+            )
+        self.stop()
+        shutil.rmtree(self.folder)
+
+    def make_keys(self, cast: Cast) -> None:
+        """Write everybody's keys, encrypted, and the passphrase beside them."""
+        keys = self.folder / "keys"
+        keys.mkdir(parents=True, mode=0o700)
+        (self.folder / ".demo").write_text("made by `tial demo`, removed by its next run\n", encoding="utf-8")
+        passphrase = secrets.token_urlsafe(24)
+        replace_file(keys / "passphrase", passphrase.encode() + b"\n", 0o600)
+        replace_file(self.folder / "keys/operator.token", secrets.token_urlsafe(24).encode() + b"\n", 0o600)
+        for party in cast.parties:
+            keyfile.save(keys / f"{party.slug}.key", party.signer, passphrase)
+
+    def make_log(self, cast: Cast) -> tuple[bytes, Vkey]:
+        """Make the log: the root authorities consent to its genesis. Returns log id and verifier key."""
+        keys, passphrase = self.folder / "keys", self._passphrase()
+        ed25519 = suite_by_name("ed25519")
+        cose, note = ed25519.generate(), ed25519.generate()
+        keyfile.save(keys / "cose.key", cose, passphrase)
+        keyfile.save(keys / "note.key", note, passphrase)
+        members = [RootMember(party.did, party.signer.suite.name, party.signer.public_key) for party in cast.root]
+        now = int(time.time())
+        draft = draft_genesis(ORIGIN, cose, note, members, ROOT_THRESHOLD, Policy(), now)
+        digest = draft.consent_digest(cose)
+        consents = [make_consent(p.signer, p.did, now + DAY, digest) for p in cast.root[:ROOT_THRESHOLD]]
+        data, lock = DataFolder(self.folder / "data"), self.folder / "lock/checkpoint.lock"
+        log_id = create_log(data, lock, draft, cose, consents)
+        vkey = Vkey(ORIGIN, ED25519, note.public_key)
+        LogCard(log_id.hex(), ORIGIN, vkey.format(), did_key(cose.public_key, "ed25519")).save(self.folder)
+        return log_id, vkey
+
+    def make_chain(self, log_id: bytes) -> Deployment:
+        """Start the chain, put the contract on it, grant the roles, register the log."""
+        keys, passphrase = self.folder / "keys", self._passphrase()
+        admin, sender = self.chain.key("admin").signer, self.chain.key("anchor-sender").signer
+        authoriser = secp256k1.SUITE.generate()
+        keyfile.save(keys / "anchor-sender.key", sender, passphrase)
+        keyfile.save(keys / "anchor-authoriser.key", authoriser, passphrase)
+        self.chain.start()
+        rpc = JsonRpc(self.chain.url)
+        try:
+            deployment = Deployer(rpc, admin).establish(
+                log=log_id, origin=ORIGIN, sender=sender.address, authoriser=authoriser.address
+            )
+        finally:
+            rpc.close()
+        deployment.save(self.chain.folder / "deployment.json")
+        self.chain.save()
+        return deployment
+
+    def configure(self, log_id: bytes, vkey: Vkey, deployment: Deployment) -> Setting:
+        """Write the node's configuration and the folder's own record."""
+        port = free_port(PREFERRED_PORT)
+        chain = {"url": self.chain.url, "chain_id": deployment.chain_id, "contract": deployment.contract}
+        self.config.write_text(config_text(port=port, chain=chain), encoding="utf-8")
+        setting = Setting(
+            url=f"http://127.0.0.1:{port}", log_id=log_id.hex(), vkey=vkey.format(), chain_url=self.chain.url,
+            chain_id=deployment.chain_id, contract=deployment.contract, node_pid=0,
+        )  # fmt: skip
+        setting.save(self.folder)
+        return setting
+
+    # -- the node's process ---------------------------------------------------------------------------------------
+
+    def run_node(self) -> Setting:
+        """Start the node unless it runs, and return once it takes statements."""
+        setting = self.setting
+        if _is_ours(setting.node_pid, self.config):
+            return setting
+        path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+        with (self.folder / "node.log").open("ab") as stream:
+            child = subprocess.Popen(  # noqa: S603 - our own module
+                [sys.executable, "-m", "api.http.server", str(self.config)],
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                env={**os.environ, "PYTHONPATH": path},
+                start_new_session=True,
+            )
+        setting = Setting(**{**asdict(setting), "node_pid": child.pid})
+        setting.save(self.folder)
+        end = time.monotonic() + START_SECONDS
+        while not _answers(f"{setting.url}/readyz"):
+            if child.poll() is not None or time.monotonic() > end:
+                raise UnavailableError(
+                    f"The node did not start: {self._last_words()}",
+                    where=str(self.folder / "node.log"),
+                    remedy="Read its log",
+                )
+            time.sleep(0.05)
+        return setting
+
+    def resume(self) -> Setting:
+        """Start chain and node of an earlier demonstration again, where they do not run."""
+        _ = self.setting  # refuses a folder without one, before anything is started in it
+        self.chain.start()
+        return self.run_node()
+
+    def stop(self) -> bool:
+        """End the node, then the chain, and say whether anything ran. The node drains: nothing acknowledged is lost."""
+        setting = Setting.load(self.folder)
+        ran = self.chain.status().state != "stopped"
+        if setting is not None and _is_ours(setting.node_pid, self.config):
+            ran = True
+            _end(setting.node_pid, self.config)
+        self.chain.stop()
+        return ran
+
+    def _passphrase(self) -> str:
+        return (self.folder / "keys/passphrase").read_text(encoding="utf-8").rstrip("\n")
+
+    def _last_words(self) -> str:
+        lines = (self.folder / "node.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return lines[-1][:500] if lines else "it said nothing"
+
+
+def free_port(preferred: int) -> int:
+    """Return `preferred` if nothing listens there on loopback, else a port that the system chooses."""
+    for port in (preferred, 0):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            chosen: int = probe.getsockname()[1]
+            return chosen
+    raise UnavailableError("No port is free on loopback", where="127.0.0.1")
+
+
+def _answers(url: str) -> bool:
+    with contextlib.suppress(httpx.HTTPError):
+        return httpx.get(url, timeout=2, trust_env=False).status_code == httpx.codes.OK
+    return False
+
+
+def _is_ours(pid: int, config: Path) -> bool:
+    """Whether process `pid` is a node with this configuration: numbers are used again, so the number is not enough."""
+    with contextlib.suppress(OSError):
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+        gone = stat.rpartition(")")[2].split()[0] == "Z"
+        return not gone and str(config).encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return False
+
+
+def _end(pid: int, config: Path) -> None:
+    """Ask the process to end; after STOP_SECONDS end it."""
+    end = time.monotonic() + STOP_SECONDS
+    os.kill(pid, signal.SIGTERM)
+    while _is_ours(pid, config):
+        if time.monotonic() > end:
+            os.kill(pid, signal.SIGKILL)
+            end += STOP_SECONDS
+        time.sleep(0.05)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
+
+
+def describe(setting: Setting) -> dict[str, Any]:
+    """The setting as the summary shows it."""
+    return {name: value for name, value in asdict(setting).items() if name not in {"format", "node_pid"}}

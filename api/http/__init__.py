@@ -1,0 +1,1 @@
+"""The HTTP API: one module a concern, put together in `app`, run by `server`."""

@@ -1,0 +1,159 @@
+"""Batches and the anchors that cover them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.http.describe import parameter, parameters, problems, sample
+from api.http.limits import plain_number, query_number, require_operator
+from api.http.problems import NoChainError
+from api.http.render import json_response
+from node.node import Node
+from node.outbox import AnchorRecord
+from node.queries import BatchView, Queries
+
+router = APIRouter(tags=["batches and anchors"])
+
+MAX_PAGE = 100
+_ANCHOR = {
+    "size": 4800, "root": "77…", "state": "done", "tx": "c0…", "block": 42, "time": 1780000010, "chain_id": 31337,
+}  # fmt: skip
+_BATCH = {
+    "number": 12, "first": 4500, "count": 300, "counts": {"registration": 300}, "manifest": 4800, "size": 4801,
+    "time": 1780000000, "published": True, "anchored": True, "anchor": _ANCHOR,
+}  # fmt: skip
+
+
+def anchor_json(anchor: AnchorRecord) -> dict[str, Any]:
+    """An anchor as the API shows it: what the chain says, without the transactions as they were sent."""
+    shown = anchor.to_json()
+    del shown["attempts"], shown["format"]
+    return shown
+
+
+def batch_json(batch: BatchView) -> dict[str, Any]:
+    """A batch with the smallest anchor that covers it."""
+    return {
+        "number": batch.number,
+        "first": batch.first,
+        "count": batch.count,
+        "counts": batch.counts,
+        "manifest": batch.manifest,
+        "size": batch.size,
+        "time": batch.time,
+        "rules": batch.rules,
+        "published": batch.published,
+        "anchored": batch.anchor is not None,
+        "anchor": None if batch.anchor is None else anchor_json(batch.anchor),
+    }
+
+
+_PAGE = parameters(
+    parameter("before", "query", "Below this number or size", 100, required=False),
+    parameter("limit", "query", f"At most so many, up to {MAX_PAGE}", 20, required=False),
+)
+
+
+def _page(request: Request) -> tuple[int | None, int]:
+    return query_number(request, "before", None), query_number(request, "limit", 20, MAX_PAGE) or 0
+
+
+@router.get(
+    "/v1/batches",
+    summary="List batches, newest first",
+    responses=sample("Batches; `next` is the `before` of the next page", {"batches": [_BATCH], "next": 12})
+    | problems(400, 429),
+    openapi_extra=_PAGE,
+)
+async def batches(request: Request) -> Response:
+    """A page of batches."""
+    queries: Queries = request.app.state.queries
+    found = queries.batches(*_page(request))
+    following = found[-1].number if found and found[-1].number > 1 else None
+    return json_response({"batches": [batch_json(batch) for batch in found], "next": following})
+
+
+@router.get(
+    "/v1/batches/{number}",
+    summary="Show a batch",
+    responses=sample("The batch", _BATCH) | problems(400, 404, 429),
+    openapi_extra=parameters(parameter("number", "path", "Batch number", 12)),
+)
+async def batch(request: Request) -> Response:
+    """One batch."""
+    queries: Queries = request.app.state.queries
+    return json_response(batch_json(queries.batch(plain_number(request.path_params["number"], "number"))))
+
+
+@router.get(
+    "/v1/anchors",
+    summary="List anchors, newest first",
+    responses=sample(
+        "Anchors; `next` is the `before` of the next page; `status` is what the anchor worker is doing, null without "
+        "a chain",
+        {"anchors": [_ANCHOR], "next": None, "status": {"state": "idle", "published_size": 4800, "backlog": 0}},
+    )
+    | problems(400, 429),
+    openapi_extra=_PAGE,
+)
+async def anchors(request: Request) -> Response:
+    """A page of anchors."""
+    before, limit = _page(request)
+    queries: Queries = request.app.state.queries
+    found = queries.anchors(before, limit)
+    following = found[-1].size if len(found) == limit and found else None
+    return json_response(
+        {"anchors": [anchor_json(a) for a in found], "next": following, "status": _status(request.app.state.node)}
+    )
+
+
+def _status(node: Node) -> dict[str, Any] | None:
+    if node.anchors is None:
+        return None
+    status = node.anchors.status()
+    return {
+        "state": status.state.value,
+        "since": status.since,
+        "published_size": status.published_size,
+        "anchored_size": status.anchored_size,
+        "backlog": status.backlog,
+        "pending_size": status.pending_size,
+        "chain_id": status.chain_id,
+        "contract": status.contract,
+        "chain_block": status.chain_block,
+        "last_answer": status.last_answer,
+        "last_error": status.last_error,
+    }
+
+
+@router.get(
+    "/v1/anchors/{size}",
+    summary="Show the anchor of a log size",
+    responses=sample("The anchor", _ANCHOR) | problems(400, 404, 429),
+    openapi_extra=parameters(parameter("size", "path", "Log size", 4800)),
+)
+async def anchor(request: Request) -> Response:
+    """One anchor."""
+    queries: Queries = request.app.state.queries
+    return json_response(anchor_json(queries.anchor(plain_number(request.path_params["size"], "size", 2**63))))
+
+
+@router.post(
+    "/v1/anchors",
+    summary="Anchor now (operator)",
+    description="Publishes what is durable, anchors it, and waits until the anchor is final.",
+    responses=sample("The anchor", _ANCHOR) | problems(403, 404, 503),
+)
+async def anchor_now(request: Request) -> Response:
+    """Anchor without waiting for the interval."""
+    require_operator(request)
+    node: Node = request.app.state.node
+    if node.anchors is None:
+        raise NoChainError("This node anchors on no chain", remedy="Configure [chain] and start the node again")
+    await node.publisher.publish_now(node.sequencer)
+    return json_response(anchor_json(await asyncio.to_thread(node.anchors.anchor_now)))

@@ -1,0 +1,231 @@
+"""The bulk stream: statements in, answers out, over one request and in both directions at once.
+
+Three parts share one stream. The reader splits the body into chunks and starts their submission, at most `IN_FLIGHT`
+at a time: that alone holds a fast client back. Each submission encodes its answers as it ends; the writer sends them in
+order. The reader never waits for the writer, so a client that writes everything before it reads anything does not
+deadlock: its answers, a seventh of what it sent, are held here. What may be held is bounded for all streams together;
+beyond it a stream ends with an error, and what it answered before stands.
+
+Admission keeps the order of the stream (`after` and `queued` of the sequencer), though signatures of later chunks may
+be checked first. A stream ends early, with {"error": ...} as its last item, when the sequence cannot be split any further,
+when the node stops, or when the client does not read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from typing import ClassVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from api.http.answers import encode_end, encode_outcomes, encode_run
+from api.http.splitter import Splitter
+from ledger.errors import LedgerError, UnavailableError
+from node.node import Node
+from node.sequencer import OverloadedError, StoppedError
+from node.submission import Answer, Refused
+
+MEDIA_TYPE = "application/cbor-seq"
+CHUNK = 256
+IN_FLIGHT = 8
+MAX_STREAMS = 16
+"""Together the streams never have more under way than the sequencer lets wait, so the first in order finds room."""
+MAX_HELD = 64 << 20
+"""Bytes of answers, of all streams together, that wait for their clients to read them."""
+PATIENCE = 0.02
+"""Seconds until a chunk that found no room in the sequencer is offered again."""
+
+
+class UnreadError(UnavailableError):
+    """Answers wait for a client that does not read, and no more can be held."""
+
+    code: ClassVar[str] = "answers-not-read"
+
+
+class Streams:
+    """The bulk streams of one node: how many there are, what they hold, and how to end them."""
+
+    def __init__(self) -> None:
+        self.held = 0
+        self._readers: set[asyncio.Task[None]] = set()
+        self._stopping = False
+
+    def admit(self) -> None:
+        """Refuse one stream too many: OverloadedError."""
+        if len(self._readers) >= MAX_STREAMS:
+            raise OverloadedError(f"{MAX_STREAMS} bulk streams are open", remedy="Send again when one has ended")
+
+    def enter(self, reader: asyncio.Task[None]) -> None:
+        """Count a stream by its reader."""
+        self._readers.add(reader)
+        reader.add_done_callback(self._readers.discard)
+        if self._stopping:
+            reader.cancel()
+
+    def stop(self) -> None:
+        """Let every stream read no further, answer what it took, and end."""
+        self._stopping = True
+        for reader in list(self._readers):
+            reader.cancel()
+
+
+class BulkResponse(Response):
+    """Runs one bulk stream; the response begins before the request's body has ended."""
+
+    def __init__(self, node: Node, streams: Streams) -> None:
+        super().__init__(media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store"})
+        del self.headers["content-length"]
+        self._node = node
+        self._streams = streams
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the stream."""
+        del scope
+        stream = _Stream(self._node, self._streams, receive)
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        async with aclosing(stream.answers()) as answers:
+            async for answer in answers:
+                await send({"type": "http.response.body", "body": answer, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def bulk_response(request: Request) -> BulkResponse:
+    """Answer a bulk request; OverloadedError where too many are open."""
+    streams: Streams = request.app.state.streams
+    streams.admit()
+    return BulkResponse(request.app.state.node, streams)
+
+
+class _Stream:
+    """One stream. All methods belong to the event loop."""
+
+    def __init__(self, node: Node, streams: Streams, receive: Receive) -> None:
+        self._sequencer = node.sequencer
+        self._metrics = node.metrics
+        self._streams = streams
+        self._receive = receive
+        self._splitter = Splitter()
+        self._waiting: list[bytes] = []
+        self._running = 0
+        self._free = asyncio.Event()
+        self._queued: asyncio.Event | None = None
+        self._chunks: asyncio.Queue[asyncio.Task[bytes] | None] = asyncio.Queue()
+        self._end: LedgerError | None = None
+        self._gone = False
+
+    async def answers(self) -> AsyncGenerator[bytes, None]:
+        """Encoded answers in order, one chunk at a time."""
+        reader = asyncio.create_task(self._read())
+        self._streams.enter(reader)
+        try:
+            while (chunk := await self._chunks.get()) is not None:
+                try:
+                    answer = await chunk
+                except LedgerError as error:
+                    self._end = error
+                    break
+                self._streams.held -= len(answer)
+                if not self._gone:
+                    yield answer
+            if self._end is not None and not self._gone:
+                yield encode_end(self._end)
+        finally:
+            await self._settle(reader)
+
+    async def _settle(self, reader: asyncio.Task[None]) -> None:
+        """Wait for what is under way: it may be admitted already, and its answers are nobody's any more."""
+        reader.cancel()
+        with suppress(asyncio.CancelledError):
+            await reader
+        while not self._chunks.empty():
+            chunk = self._chunks.get_nowait()
+            if chunk is not None:
+                with suppress(LedgerError):
+                    self._streams.held -= len(await chunk)
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        try:
+            await self._read_body()
+        except asyncio.CancelledError:
+            self._end = self._end or StoppedError(
+                "The node is shutting down", remedy="Send what is not answered again when it is back"
+            )
+        except LedgerError as error:
+            self._end = error
+        finally:
+            while self._waiting and not self._gone:
+                self._start_chunk()
+            self._waiting.clear()
+            self._chunks.put_nowait(None)
+
+    async def _read_body(self) -> None:
+        more = True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                self._gone = True
+                return
+            more = message.get("more_body", False)
+            items, error = self._splitter.feed(message.get("body", b""))
+            self._waiting += items
+            while len(self._waiting) >= CHUNK:
+                await self._room()
+                self._start_chunk()
+            self._start_idle()
+            if error is not None:
+                raise error
+        cut_off = self._splitter.finish()
+        if cut_off is not None:
+            raise cut_off
+
+    async def _room(self) -> None:
+        """Wait until another chunk may be under way; the only thing that the reader ever waits for but the body."""
+        while self._running >= IN_FLIGHT:
+            self._free.clear()
+            await self._free.wait()
+        if self._streams.held > MAX_HELD:
+            raise UnreadError("Too many answers wait to be read", remedy="Read the answers while sending")
+
+    def _start_idle(self) -> None:
+        """Submit less than a chunk when nothing is under way: the client may wait for it before it sends more."""
+        if self._waiting and not self._running:
+            self._start_chunk()
+
+    # -- submitting -----------------------------------------------------------------------------------------------
+
+    def _start_chunk(self) -> None:
+        raws, self._waiting = self._waiting[:CHUNK], self._waiting[CHUNK:]
+        after, self._queued = self._queued, asyncio.Event()
+        self._running += 1
+        self._chunks.put_nowait(asyncio.create_task(self._submit(raws, after, self._queued)))
+
+    async def _submit(self, raws: list[bytes], after: asyncio.Event | None, queued: asyncio.Event) -> bytes:
+        try:
+            answer = self._encode(await self._offer(raws, after, queued))
+            self._streams.held += len(answer)
+            return answer
+        finally:
+            queued.set()  # also where nothing was queued: the next one must not wait for ever
+            self._running -= 1
+            self._free.set()
+            self._start_idle()
+
+    async def _offer(self, raws: list[bytes], after: asyncio.Event | None, queued: asyncio.Event) -> Answer:
+        while True:
+            try:
+                return await self._sequencer.submit(raws, after=after, queued=queued)
+            except OverloadedError:
+                await asyncio.sleep(PATIENCE)
+
+    def _encode(self, answer: Answer) -> bytes:
+        outcomes = answer.outcomes
+        for outcome in outcomes:
+            if isinstance(outcome, Refused):
+                self._metrics.refused(outcome.reason)
+        return b"".join((encode_outcomes(outcomes), *map(encode_run, answer.runs)))

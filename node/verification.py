@@ -1,0 +1,393 @@
+"""Verifying a proof online: the numbered steps, with the node's own log and by asking the chain (DESIGN section 8).
+
+Given a statement, a place in the log or a subject, it finds the statement and answers the steps that this release has.
+Inclusion, checkpoint and chain are checked as a stranger would check them; current state is the operator's word until
+there are state proofs, and each step that rests on it says so. Everything that reads files or asks the chain runs in
+a thread, with a tile reader of its own: the event loop only takes the snapshot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from ledger.errors import LedgerError, MalformedError, UnavailableError
+from ledger.evidence import steps
+from ledger.evidence.past import Past
+from ledger.evidence.report import Report, Step, Verdict
+from ledger.evidence.standing import compromised, entitled_now, entitled_then, log_time, status_now
+from ledger.evidence.steps import PublicKey
+from ledger.log.checkpoint import Checkpoint
+from ledger.log.notes import Vkey
+from ledger.log.proofs import consistency_proof, inclusion_proof
+from ledger.log.tree import fold_right
+from ledger.state.places import place_of_statement, place_of_subject
+from ledger.state.records import KIND_OF, ActorRecord, BatchRecord, LogRecord, TemplateRecord, record_key
+from ledger.state.view import Overlay, Place, View
+from ledger.statements import Statement, decode_statement, subjects
+from ledger.store.documents import DocumentFolder
+from ledger.store.index import Index
+from ledger.store.tiles import TileReader
+from node.chain.evm import EvmChain
+from node.chain.protocol import Chain, Finality
+from node.chain.rpc import JsonRpc
+from node.config import ChainConfig
+from node.node import Node
+from node.queries import NotFoundError
+from node.verification_chain import check_chain
+from node.verification_request import Request
+
+OPERATOR_STATE: Final = "the operator's current state (no state proof yet)"
+OWN_TILES: Final = "this log's own tiles"
+NOT_CHECKED: Final = {
+    7: "not checked here: this log does not prove its state yet, so current state is the operator's word",
+    9: "not checked here: no witnesses cosign this log yet",
+    14: "not checked here: without witnesses nothing shows how fresh the checkpoint is",
+}
+"""Steps that this release cannot answer, with the reason."""
+_RECENT: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a verification reads: the stores, and the log as it was published when the question came.
+
+    `raw` is the entry at the index asked for, where it is not published yet. `chain` is None where none is configured.
+    """
+
+    log_id: bytes
+    vkey: Vkey
+    index: Index
+    documents: DocumentFolder
+    served: Path
+    size: int
+    checkpoint: bytes
+    chain: Chain | None
+    raw: bytes | None = None
+
+
+class LogTree:
+    """The published tree, read from its tiles."""
+
+    def __init__(self, served: Path, size: int) -> None:
+        self.reader = TileReader(served)
+        self.size = size
+
+    def root(self, size: int) -> bytes:
+        """Root at a size from 1 to the published one."""
+        return fold_right(self.reader.nodes(size).perfect_subtrees())
+
+    def consistency(self, old: int, new: int) -> list[bytes]:
+        """Consistency proof between two published sizes."""
+        return consistency_proof(old, new, self.reader.nodes(new).get_node)
+
+    def inclusion(self, index: int, size: int) -> list[bytes]:
+        """Inclusion proof at a published size."""
+        return inclusion_proof(index, size, self.reader.nodes(size).get_node)
+
+
+class LogHistory:
+    """What `ledger.evidence.past` asks: answered by the index and the published entries."""
+
+    def __init__(self, index: Index, tree: LogTree) -> None:
+        self._index = index
+        self._tree = tree
+
+    def touches(self, key: bytes, start: int, limit: int) -> list[int]:
+        """Entries that touched a record."""
+        return self._index.history(key, start, limit)
+
+    def entry(self, index: int) -> bytes:
+        """Bytes of a published entry."""
+        if index >= self._tree.size:
+            raise UnavailableError(f"Entry {index} is not published yet", remedy="Ask again in a second")
+        return self._tree.reader.entry(index)
+
+    def manifest_before(self, index: int) -> tuple[int, int] | None:
+        """Last manifest below an entry: the one of the batch before the entry's own."""
+        own = self._index.batch_of_entry(index)
+        if own is None:
+            batch = Overlay(self._index.record).read(BatchRecord)
+            closed = 0 if batch is None else batch.number
+        else:
+            closed = own[0] - 1
+        found = self._index.manifest_of_batch(closed) if closed else None
+        return None if found is None or found >= index else (closed, found)
+
+
+async def verify(node: Node, request: Any, *, chain: Chain | None = None) -> Report:
+    """Verify what `request` (see `node.verification_request.Request`) asks about.
+
+    `chain` replaces the configured backend, which is asked through a connection of its own.
+
+    Raises:
+        MalformedError: the request is not in its form.
+        NotFoundError: the index or subject asked about is not in the log.
+
+    """
+    parsed = request if isinstance(request, Request) else Request.parse(request)
+    published = node.publisher.published
+    raw = None
+    if parsed.index is not None and published.size <= parsed.index < node.publisher.size:
+        raw = node.publisher.entry_at(parsed.index)
+    own = None if chain is not None else open_chain(node.config.chain)
+    snapshot = Snapshot(
+        log_id=node.log_id, vkey=node.vkey, index=node.index, documents=node.documents, served=node.served,
+        size=published.size, checkpoint=published.checkpoint, chain=chain or own, raw=raw,
+    )  # fmt: skip
+    try:
+        return await asyncio.to_thread(
+            lambda: examine(snapshot, parsed, lambda: LogTree(node.served, node.publisher.published.size))
+        )
+    finally:
+        if own is not None:
+            own.rpc.close()
+
+
+def open_chain(config: ChainConfig) -> EvmChain | None:
+    """Open a backend that only reads, None where no chain is configured."""
+    if not config.url:
+        return None
+    rpc = JsonRpc(config.url, timeout=config.timeout)
+    return EvmChain(
+        rpc, chain_id=config.chain_id, contract=config.contract, finality=Finality.parse(config.finality)
+    )
+
+
+def examine(snapshot: Snapshot, request: Request, newest: Any = None) -> Report:
+    """Answer the steps: blocking. `newest` gives the tree as it is published after the chain was asked."""
+    return _Examination(snapshot, request).report(newest)
+
+
+class _Examination:
+    """One question on its way through the steps."""
+
+    def __init__(self, snapshot: Snapshot, request: Request) -> None:
+        self._snapshot = snapshot
+        self._request = request
+        self._tree = LogTree(snapshot.served, snapshot.size)
+        self._view: View = Overlay(snapshot.index.record)
+        self._past = Past(LogHistory(snapshot.index, self._tree))
+        self._log = self._view.read(LogRecord)
+
+    def report(self, newest: Any) -> Report:
+        """All steps, and which of them are required."""
+        raw, index = self._find()
+        assert self._log is not None, "a node has its log record"
+        statement, suites = steps.check_suites(raw, self._log.suites)
+        if statement is None:
+            return Report.of("bytes that are no statement", [suites], required={2})
+        if index is None:
+            index = self._place_of(statement)
+        checkpoint, signed = self._checkpoint()
+        found = [suites, self._signatures(statement, index), self._inclusion(statement, index, checkpoint), signed]
+        found += [Step(number, Verdict.CANNOT_TELL, reason) for number, reason in NOT_CHECKED.items()]
+        found.append(self._chain(newest, checkpoint, index))
+        found.append(self._entitled_then(statement, index))
+        required = {2, 4, 5, 8, 11}
+        document = self._document(statement)
+        now = entitled_now(self._view, statement, (OPERATOR_STATE,))
+        status = status_now(self._view, statement, index, (OPERATOR_STATE,))
+        found += [step for step in (document, now, status) if step is not None]
+        if self._snapshot.chain is not None:
+            required.add(10)
+        # A registration outlives the delegation that it was made under, a certificate rests on its accreditation.
+        binding = statement.type == "certification"
+        if document is not None and (binding or self._request.document is not None):
+            required.add(3)
+        if status is not None:
+            required.add(13)
+        if binding:
+            required.add(12)
+        place = "not found in the log" if index is None else f"entry {index}"
+        about = f"{statement.type} of {statement.sub} by {statement.iss} ({place})"
+        return Report.of(about, found, required, () if binding else {12})
+
+    # -- what it is about -----------------------------------------------------------------------------------------
+
+    def _find(self) -> tuple[bytes, int | None]:
+        request = self._request
+        if request.statement is not None:
+            return request.statement, request.index
+        index = self._entry_about(request.subject) if request.subject is not None else request.index
+        assert index is not None
+        return self._entry(index), index
+
+    def _entry(self, index: int) -> bytes:
+        if index < self._tree.size:
+            return self._tree.reader.entry(index)
+        if self._snapshot.raw is not None:
+            return self._snapshot.raw
+        raise NotFoundError(f"No published entry {index}: the log shows {self._tree.size} entries", where="index")
+
+    def _place_of(self, statement: Statement) -> int | None:
+        """The entry that holds this very statement: the touch after `seq` of the record that it names."""
+        for index in self._touches(place_of_statement(statement), (statement.seq or 0) + 1, 1):
+            if index < self._tree.size and self._tree.reader.entry(index) == statement.raw:
+                return index
+        return None
+
+    def _touches(self, place: Place, start: int, limit: int) -> list[int]:
+        return self._snapshot.index.history(record_key(KIND_OF[place[0]], *place[1:]), start, limit)
+
+    def _entry_about(self, subject: str) -> int:
+        """The entry that made what `subject` names, as it is now."""
+        try:
+            parsed = subjects.parse(subject)
+        except MalformedError as error:
+            raise MalformedError(error.detail, where="subject", remedy=error.remedy) from None
+        if parsed[0] == "batch":
+            manifest = self._snapshot.index.manifest_of_batch(parsed[1])
+            if manifest is not None:
+                return manifest
+            raise NotFoundError(f"No batch {parsed[1]} is closed", where="subject")
+        place = place_of_subject(parsed, subject)
+        record: Any = self._view.read(*place)
+        if record is None and parsed[0] == "actor":
+            place = (ActorRecord, subject)
+            record = self._view.read(*place)
+        if record is None:
+            raise NotFoundError(f"There is no record of {subject}", where="subject")
+        if hasattr(record, "entry"):
+            return int(record.entry)
+        if parsed[0] == "delegation":
+            return self._newest_delegation(place, record.touches)
+        return self._touches(place, 1, 1)[0]
+
+    def _newest_delegation(self, place: Place, touches: int) -> int:
+        """A prefix may have been delegated again: the last delegation among the recent touches."""
+        for index in reversed(self._touches(place, max(1, touches - _RECENT), _RECENT + 1)):
+            if decode_statement(self._entry(index)).type == "delegation":
+                return index
+        raise NotFoundError("The delegation lies too far back in its history; give its index", where="subject")
+
+    # -- the steps ------------------------------------------------------------------------------------------------
+
+    def _document(self, statement: Statement) -> Step | None:
+        """Step 3. A document that is not public is compared only with one that the asker has."""
+        if statement.digest is None:
+            return None
+        document = self._request.document
+        if document is None:
+            try:
+                if self._snapshot.documents.grade(statement.digest) != "public":
+                    reason = "The document is private: give the copy that you hold"
+                    return Step(3, Verdict.CANNOT_TELL, reason)
+                document = self._snapshot.documents.get(statement.digest)
+            except LedgerError as error:
+                return Step(3, Verdict.CANNOT_TELL, f"No document to compare with: {error.explain()}")
+        mapping = None
+        if statement.type == "certification":
+            template = self._view.read(TemplateRecord, *statement.claims["template"].split("/", 1))
+            if template is None:
+                reason = f"There is no template {statement.claims['template']}"
+                return Step(3, Verdict.INVALID, reason, (OPERATOR_STATE,))
+            mapping = template.mapping
+        return steps.check_document(statement, document, mapping, rests_on=(OPERATOR_STATE,) if mapping else ())
+
+    def _signatures(self, statement: Statement, index: int | None) -> Step:
+        """Step 4, with every key that ever was the signers', then the reports of compromise."""
+        step = steps.check_signatures(statement, self._keys(statement, index), rests_on=(OPERATOR_STATE,))
+        if step.verdict is not Verdict.VALID:
+            return step
+        time = log_time(self._view) if index is None else self._time_at(index)
+        why = compromised(self._view, statement, time)
+        return step if why is None else Step(4, Verdict.INVALID, why, (OPERATOR_STATE,))
+
+    def _time_at(self, index: int) -> int:
+        try:
+            return log_time(self._past.before(index))
+        except LedgerError:
+            return log_time(self._view)  # later than the entry: a report of compromise counts rather than not
+
+    def _keys(self, statement: Statement, index: int | None) -> list[PublicKey]:
+        logs = [self._log]
+        if index is not None:
+            try:
+                logs.append(self._past.before(index).read(LogRecord))
+            except LedgerError:
+                logs.append(None)  # step 11 reports what is wrong with the history
+        keys = [_introduced(member) for member in _key_members(statement)]
+        for log in logs:
+            if log is not None:
+                keys.append(PublicKey(*log.cose))
+                keys += [PublicKey(member.alg, member.key) for member in log.members]
+        for did in dict.fromkeys([statement.iss, *(consent.iss for consent in statement.consents)]):
+            actor = self._view.read(ActorRecord, did)
+            if actor is not None:
+                waiting = actor.pending.add if actor.pending is not None else ()
+                keys += [PublicKey(key.alg, key.key) for key in (*actor.keys, *waiting)]
+        return keys
+
+    def _checkpoint(self) -> tuple[Checkpoint | None, Step]:
+        """Step 8: the checkpoint given, or our own; signed by the log, and of this very tree."""
+        note = self._request.checkpoint or self._snapshot.checkpoint
+        if not note:
+            return None, Step(8, Verdict.CANNOT_TELL, "No checkpoint is published yet")
+        checkpoint, step = steps.check_checkpoint(note, self._snapshot.vkey)
+        if checkpoint is None or self._request.checkpoint is None:
+            return checkpoint, step
+        if checkpoint.size > self._tree.size:
+            reason = f"Signed by the log, but for size {checkpoint.size}; published here are {self._tree.size}"
+            return checkpoint, Step(8, Verdict.CANNOT_TELL, reason, (), checkpoint.size)
+        try:
+            same = checkpoint.size > 0 and self._tree.root(checkpoint.size) == checkpoint.root
+        except LedgerError as error:
+            return checkpoint, Step(8, Verdict.CANNOT_TELL, f"The tree cannot be read: {error.detail}")
+        if not same:
+            reason = f"The log signed another root for size {checkpoint.size} than it shows: keep this as evidence"
+            return checkpoint, Step(8, Verdict.INVALID, reason, (OWN_TILES,), checkpoint.size)
+        return checkpoint, step
+
+    def _inclusion(self, statement: Statement, index: int | None, checkpoint: Checkpoint | None) -> Step:
+        """Step 5: by the proof given, or by our own."""
+        request = self._request
+        if index is None:
+            reason = "This log's index does not hold the statement; absence is not proven in this release"
+            return Step(5, Verdict.CANNOT_TELL, reason, (OPERATOR_STATE,))
+        size = request.size if request.size is not None else self._tree.size if checkpoint is None else checkpoint.size
+        if index >= size:
+            if request.proof is None:
+                return Step(5, Verdict.CANNOT_TELL, f"Entry {index} is not under size {size} yet; ask again later")
+            return Step(5, Verdict.INVALID, f"A tree of size {size} has no entry {index}", (), size)
+        try:
+            proof: Sequence[bytes] = self._tree.inclusion(index, size) if request.proof is None else request.proof
+            signed = checkpoint is not None and checkpoint.size == size
+            root = checkpoint.root if checkpoint is not None and signed else self._own_root(size)
+        except LedgerError as error:
+            return Step(5, Verdict.CANNOT_TELL, f"The tree cannot be read: {error.detail}", (), size)
+        return steps.check_inclusion(statement.leaf, index, size, proof, root, rests_on=() if signed else (OWN_TILES,))
+
+    def _own_root(self, size: int) -> bytes:
+        if size > self._tree.size:
+            raise UnavailableError(f"size {size} is not published here; give the checkpoint of that size")
+        return self._tree.root(size)
+
+    def _chain(self, newest: Any, checkpoint: Checkpoint | None, index: int | None) -> Step:
+        chain = self._snapshot.chain
+        if chain is None:
+            return Step(10, Verdict.CANNOT_TELL, "not checked here: this node anchors on no chain")
+        tree = (lambda: self._tree) if newest is None else newest
+        return check_chain(chain, self._snapshot.log_id, tree, checkpoint, index)
+
+    def _entitled_then(self, statement: Statement, index: int | None) -> Step:
+        if index is None:
+            return Step(11, Verdict.CANNOT_TELL, "The statement was not found in the log, so nothing was ever issued")
+        return entitled_then(self._past, statement, index)
+
+
+def _key_members(statement: Statement) -> list[dict[str, Any]]:
+    """Keys that a statement introduces itself; their authority is step 11's question."""
+    body = statement.body
+    if statement.type == "genesis":
+        return [body["keys"]["cose"], *body["root"]["members"]]
+    if statement.type == "log":
+        return [body["keys"]["cose"]] if "keys" in body else []
+    return list(body["keys"] if statement.type == "actor" else body.get("add", ()))
+
+
+def _introduced(member: dict[str, Any]) -> PublicKey:
+    return PublicKey(member["alg"], member["key"])

@@ -1,0 +1,350 @@
+"""Parties: enrolment, rotation with its delay, compromise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ledger.crypto.suites import Signer
+from ledger.state.reasons import Reason
+from ledger.state.records import ActorRecord, ReconfirmedRecord
+from ledger.statements import decode_statement, sign
+from tests.world import DAY, ITEM, Consortium, Party, World, accepts, key, key_entry, refused
+
+
+def record_of(world: World, party: Party) -> ActorRecord:
+    record = world.state.read(ActorRecord, party.did)
+    assert record is not None
+    return record
+
+
+def signs(c: Consortium, party: Party, signer: Signer, n: int = 1) -> bytes:
+    """Any statement whose acceptance rests on the key alone: a block of the item by the delegation's holder."""
+    claims = {"holder": party.did, "delegation": "vaa/88.118"}
+    return c.act("registration", party, f"vaa:88.118.8/K{n}", claims, signer=signer, digest=bytes(32))
+
+
+# -- enrolment ---------------------------------------------------------------------------------------------------------
+
+
+@accepts("actor")
+def test_the_root_threshold_enrols_with_any_role(world: World):
+    party = Party("newcomer")
+    world.enrol(party, "enroller", "auditor", uscc="91110000600037341L", lei="529900T8BM49AURSDO55")
+    record = record_of(world, party)
+    assert (record.roles, record.enroller, record.since) == (("auditor", "enroller"), "", world.now)
+    assert (record.uscc, record.lei) == ("91110000600037341L", "529900T8BM49AURSDO55")
+
+
+@accepts("actor")
+@pytest.mark.parametrize("suite", ["ed25519", "es256"])
+def test_an_enroller_enrols_without_privileged_roles(c: Consortium, suite: str):
+    party = Party("newcomer", suite)
+    c.enrol(party, "registrar", "certifier", "owner", "auditor", by=c.enroller)
+    assert record_of(c, party).enroller == c.enroller.did
+
+
+@pytest.mark.parametrize("role", ["enroller", "accreditor", "template-authority", "regulator"])
+def test_an_enroller_grants_no_privileged_role(c: Consortium, role: str):
+    refused(Reason.PRIVILEGED_ROLE, c, c.enrolment(Party("newcomer"), role, consents=[c.enroller]))
+
+
+def test_enrolment_needs_an_authority(c: Consortium):
+    newcomer = Party("newcomer")
+    refused(Reason.CONSENT_UNKNOWN_PARTY, c, c.enrolment(newcomer, consents=[c.accreditor]))
+    refused(Reason.THRESHOLD_NOT_MET, c, c.enrolment(newcomer, consents=c.roots[:1]))
+    second = key("second")
+    draft = c.draft("actor", newcomer.did, newcomer.did,
+                    body={"keys": [key_entry(newcomer.signer), key_entry(second)], "roles": [], "name": "n"})  # fmt: skip
+    only_own = newcomer.consent(draft.consent_digest(newcomer.signer), signer=second)
+    refused(Reason.CONSENT_MISSING, c, sign(draft, newcomer.signer, [only_own]))
+
+
+def test_an_enroller_that_lost_its_role_enrols_no_more(c: Consortium):
+    c.put(c.log_change(roles={c.enroller.did: ["auditor"]}))
+    refused(Reason.CONSENT_UNKNOWN_PARTY, c, c.enrolment(Party("newcomer"), consents=[c.enroller]))
+
+
+def test_an_enrolled_did_is_not_enrolled_again(c: Consortium):
+    refused(Reason.ACTOR_EXISTS, c, c.enrolment(c.stranger, consents=[c.enroller]))
+
+
+def test_nobody_enrols_somebody_else(c: Consortium):
+    refused(Reason.WRONG_SIGNER, c, c.enrolment(c.enroller, consents=[c.enroller], sub=Party("newcomer").did))
+
+
+def test_the_signing_key_is_among_the_keys_and_signs_statements(c: Consortium):
+    newcomer = Party("newcomer")
+    refused(Reason.UNKNOWN_KEY, c, c.enrolment(newcomer, consents=[c.enroller], signer=key("other")))
+    keys = [key_entry(newcomer.signer, ["consent"])]
+    refused(Reason.KEY_PURPOSE, c, c.enrolment(newcomer, consents=[c.enroller], keys=keys))
+
+
+def test_a_did_key_is_enrolled_with_the_key_that_it_encodes(c: Consortium):
+    newcomer, other = Party("newcomer"), key("other")
+    raw = c.enrolment(newcomer, consents=[c.enroller], signer=other, keys=[key_entry(other)])
+    refused(Reason.DID_KEY_MISMATCH, c, raw)
+
+
+@accepts("actor")
+def test_a_did_web_may_have_any_key(c: Consortium):
+    newcomer = Party("newcomer")
+    newcomer.did = "did:web:example.org"
+    c.enrol(newcomer, by=c.enroller)
+
+
+def test_a_key_stands_once_in_an_enrolment_and_is_none_of_the_logs(c: Consortium):
+    newcomer = Party("newcomer")
+    keys = [key_entry(newcomer.signer), key_entry(newcomer.signer, ["statement"])]
+    refused(Reason.KEY_EXISTS, c, c.enrolment(newcomer, consents=[c.enroller], keys=keys))
+    for own in (c.cose, c.note):
+        keys = [key_entry(newcomer.signer), key_entry(own)]
+        refused(Reason.KEY_EXISTS, c, c.enrolment(newcomer, consents=[c.enroller], keys=keys))
+
+
+@pytest.mark.parametrize("dates", [{"nbf": 10, "exp": 10}, {"nbf": 0, "exp": 5}])
+def test_a_key_that_is_never_valid_is_refused(c: Consortium, dates: dict[str, int]):
+    newcomer = Party("newcomer")
+    keys = [key_entry(newcomer.signer, **dates)]
+    refused(Reason.INVALID_PERIOD, c, c.enrolment(newcomer, consents=[c.enroller], keys=keys))
+
+
+@pytest.mark.parametrize(("scheme", "text"), [("uscc", "91110000600037341K"), ("lei", "529900T8BM49AURSDO56")])
+def test_a_legal_identifier_with_a_wrong_check_digit_is_refused(c: Consortium, scheme: str, text: str):
+    refused(Reason.BAD_PARAMETERS, c, c.enrolment(Party("newcomer"), consents=[c.enroller], **{scheme: text}))
+
+
+# -- rotation ----------------------------------------------------------------------------------------------------------
+
+
+@accepts("rotation")
+def test_a_rotation_takes_effect_after_the_delay(c: Consortium):
+    new, old = key("new"), c.registrar.signer
+    c.put(c.rotation(c.registrar, add=[new], remove=[old]))
+    refused(Reason.UNKNOWN_KEY, c, signs(c, c.registrar, new))
+    c.later(DAY - 1)
+    c.put(signs(c, c.registrar, old, 1))
+    refused(Reason.UNKNOWN_KEY, c, signs(c, c.registrar, new, 2))
+    c.later(1)
+    refused(Reason.KEY_NOT_VALID, c, signs(c, c.registrar, old, 2))
+    c.put(signs(c, c.registrar, new, 2))
+
+
+def test_a_rotation_in_force_stays_in_force_when_the_record_is_touched(c: Consortium):
+    new = key("new")
+    c.put(c.rotation(c.certifier, add=[new], remove=[c.certifier.signer]))
+    c.later(DAY)
+    c.accredit(c.accreditor, c.certifier, 2)  # touches the certifier
+    record = record_of(c, c.certifier)
+    assert record.pending is None
+    refused(Reason.KEY_NOT_VALID, c, c.certification(c.certifier, ITEM, 2))
+    c.certifier.signer = new
+    c.put(c.certification(c.certifier, ITEM, 2))
+
+
+def test_one_rotation_waits_at_a_time(c: Consortium):
+    c.put(c.rotation(c.stranger, add=[key("a")]))
+    refused(Reason.ROTATION_PENDING, c, c.rotation(c.stranger, add=[key("b")]))
+    c.later(DAY)
+    c.put(c.rotation(c.stranger, add=[key("b")]))
+
+
+def test_a_rotation_is_the_actors_own_and_follows_its_count(c: Consortium):
+    body = {"remove": [c.stranger.signer.kid]}
+    refused(Reason.WRONG_SIGNER, c, c.act("rotation", c.enroller, c.stranger.did, {"seq": 1}, body))
+    refused(Reason.UNKNOWN_ACTOR, c, c.act("rotation", c.stranger, Party("nobody").did, {"seq": 1}, body))
+    refused(Reason.STALE_SEQUENCE, c, c.rotation(c.stranger, add=[key("a")], seq=2))
+
+
+def test_each_new_key_of_a_rotation_consents(c: Consortium):
+    refused(Reason.CONSENT_MISSING, c, c.rotation(c.stranger, add=[key("a")], consents=[]))
+    refused(Reason.CONSENT_MISSING, c, c.rotation(c.stranger, add=[key("a")], consents=[c.stranger.signer]))
+
+
+def test_a_rotation_adds_new_keys_and_removes_known_ones(c: Consortium):
+    own = c.stranger.signer
+    refused(Reason.KEY_EXISTS, c, c.rotation(c.stranger, add=[own]))
+    twice = [key_entry(key("a")), key_entry(key("a"), ["statement"])]
+    refused(Reason.KEY_EXISTS, c, c.rotation(c.stranger, add=[key("a")], entries=twice))
+    refused(Reason.UNKNOWN_KEY, c, c.rotation(c.stranger, remove=[key("a")]))
+
+
+def test_a_rotation_leaves_a_key_that_signs(c: Consortium):
+    refused(Reason.NO_KEY_LEFT, c, c.rotation(c.stranger, remove=[c.stranger.signer]))
+    for entry in (key_entry(key("a"), ["consent"]), key_entry(key("a"), exp=c.now + DAY)):
+        raw = c.rotation(c.stranger, add=[key("a")], entries=[entry], remove=[c.stranger.signer])
+        refused(Reason.NO_KEY_LEFT, c, raw)
+
+
+def cancellation(c: Consortium, by: Party, entry: int, signer: Signer | None = None, **more: Any) -> bytes:
+    body = {"cancel": entry, **more.pop("body", {})}
+    seq = c.touches(ActorRecord, c.stranger.did)
+    return c.act("rotation", by, c.stranger.did, {"seq": seq, **more.pop("claims", {})}, body, signer=signer, **more)
+
+
+@pytest.fixture
+def pending(c: Consortium) -> tuple[Consortium, int, Signer]:
+    """The stranger has two keys; its first asked for a rotation, at this entry, that removes the second."""
+    second = key("second")
+    c.put(c.rotation(c.stranger, add=[second]))
+    c.later(DAY)
+    entry = len(c.entries)
+    c.put(c.rotation(c.stranger, remove=[second]))
+    return c, entry, second
+
+
+@accepts("rotation")
+def test_another_key_or_the_enroller_cancels_a_rotation(pending: tuple[Consortium, int, Signer]):
+    c, entry, second = pending
+    for raw in (cancellation(c, c.stranger, entry, second), cancellation(c, c.enroller, entry)):
+        twin = c.fork()
+        twin.put(raw)
+        assert record_of(twin, c.stranger).pending is None
+        twin.later(DAY)
+        twin.put(twin.rotation(c.stranger, add=[key("third")], signer=second))
+
+
+def test_the_key_that_asked_cannot_cancel(pending: tuple[Consortium, int, Signer]):
+    c, entry, _ = pending
+    refused(Reason.WRONG_SIGNER, c, cancellation(c, c.stranger, entry))
+
+
+def test_third_parties_cannot_cancel(pending: tuple[Consortium, int, Signer]):
+    c, entry, second = pending
+    refused(Reason.WRONG_SIGNER, c, cancellation(c, c.registrar, entry))
+    refused(Reason.WRONG_SIGNER, c, cancellation(c, c.roots[0], entry, consents=c.roots[1:2]))
+    c.put(c.log_change(roles={c.enroller.did: ["auditor"]}))
+    refused(Reason.MISSING_ROLE, c, cancellation(c, c.enroller, entry))
+    refused(Reason.STALE_SEQUENCE, c, cancellation(c, c.stranger, entry, second, claims={"seq": 1}))
+
+
+def test_only_what_waits_is_cancelled_and_nothing_else_is_asked(pending: tuple[Consortium, int, Signer]):
+    c, entry, second = pending
+    refused(Reason.NOTHING_PENDING, c, cancellation(c, c.stranger, entry - 1, second))
+    both = cancellation(c, c.stranger, entry, second, body={"remove": [second.kid]})
+    refused(Reason.BAD_PARAMETERS, c, both)
+    c.later(DAY)
+    refused(Reason.NOTHING_PENDING, c, cancellation(c, c.enroller, entry))
+
+
+@accepts("rotation")
+def test_the_root_cancels_where_the_root_enrolled(c: Consortium):
+    c.put(c.rotation(c.regulator, add=[key("stolen")]))
+    entry = len(c.entries) - 1
+    claims, body = {"seq": c.touches(ActorRecord, c.regulator.did)}, {"cancel": entry}
+    refused(Reason.WRONG_SIGNER, c, c.act("rotation", c.enroller, c.regulator.did, claims, body))
+    refused(Reason.THRESHOLD_NOT_MET, c, c.act("rotation", c.roots[0], c.regulator.did, claims, body))
+    c.put(c.act("rotation", c.roots[0], c.regulator.did, claims, body, consents=c.roots[1:2]))
+    assert record_of(c, c.regulator).pending is None
+
+
+# -- compromise --------------------------------------------------------------------------------------------------------
+
+
+def report(
+    c: Consortium, by: Party, about: Party, bad: list[tuple[Signer, int]], confirmed: list[Signer], **more: Any
+) -> bytes:
+    body = {
+        "bad": [{"kid": s.kid, "from": since} for s, since in bad],
+        "confirmed": [s.kid for s in confirmed],
+        **more.pop("body", {}),
+    }
+    seq = more.pop("seq", c.touches(ActorRecord, about.did))
+    return c.act("compromise", by, about.did, {"seq": seq}, body, **more)
+
+
+@pytest.fixture
+def three(c: Consortium) -> tuple[Consortium, Signer, Signer]:
+    """The registrar has three keys."""
+    second, third = key("second"), key("third")
+    c.put(c.rotation(c.registrar, add=[second, third]))
+    c.later(DAY)
+    return c, second, third
+
+
+@accepts("compromise")
+def test_a_bad_key_is_off_a_confirmed_one_on_and_the_rest_are_off(three: tuple[Consortium, Signer, Signer]):
+    c, second, third = three
+    first = c.registrar.signer
+    c.put(report(c, c.enroller, c.registrar, [(first, c.now - 50)], [second]))
+    refused(Reason.KEY_COMPROMISED, c, signs(c, c.registrar, first))
+    refused(Reason.KEY_NOT_VALID, c, signs(c, c.registrar, third))
+    c.put(signs(c, c.registrar, second))
+    assert [k.bad for k in record_of(c, c.registrar).keys] == [c.now - 50, None, None]
+    # a later report may reach further back, and switches nothing on again
+    c.put(report(c, c.enroller, c.registrar, [(first, c.now - 90)], [second, third]))
+    assert [(k.bad, k.off) for k in record_of(c, c.registrar).keys] == [(c.now - 90, None), (None, None), (None, c.now)]
+    c.put(report(c, c.enroller, c.registrar, [(first, c.now)], [second]))
+    assert record_of(c, c.registrar).keys[0].bad == c.now - 90
+
+
+@accepts("compromise")
+def test_the_root_reports_keys_of_anybody(three: tuple[Consortium, Signer, Signer]):
+    c, second, _ = three
+    bad = [(c.registrar.signer, c.now)]
+    refused(Reason.THRESHOLD_NOT_MET, c, report(c, c.roots[0], c.registrar, bad, [second]))
+    c.put(report(c, c.roots[0], c.registrar, bad, [second], consents=c.roots[1:2]))
+
+
+def test_nobody_else_reports_keys(three: tuple[Consortium, Signer, Signer]):
+    c, second, _ = three
+    bad = [(c.registrar.signer, c.now)]
+    for by in (c.registrar, c.regulator, c.stranger):
+        refused(Reason.WRONG_SIGNER, c, report(c, by, c.registrar, bad, [second]))
+    regulators = [(c.regulator.signer, c.now)]
+    refused(Reason.WRONG_SIGNER, c, report(c, c.enroller, c.regulator, regulators, []))  # the root enrolled it
+    c.put(c.log_change(roles={c.enroller.did: ["auditor"]}))
+    refused(Reason.MISSING_ROLE, c, report(c, c.enroller, c.registrar, bad, [second]))
+
+
+def test_a_report_names_keys_of_the_actor_once_each_and_no_future(three: tuple[Consortium, Signer, Signer]):
+    c, second, _ = three
+    first, now = c.registrar.signer, c.now
+    refused(Reason.UNKNOWN_KEY, c, report(c, c.enroller, c.registrar, [(key("other"), now)], []))
+    refused(Reason.UNKNOWN_KEY, c, report(c, c.enroller, c.registrar, [(first, now)], [key("other")]))
+    refused(Reason.UNKNOWN_KEY, c, report(c, c.enroller, c.registrar, [(first, now)], [first]))
+    refused(Reason.UNKNOWN_KEY, c, report(c, c.enroller, c.registrar, [(first, now), (first, now - 1)], []))
+    refused(Reason.EFFECTIVE_IN_FUTURE, c, report(c, c.enroller, c.registrar, [(first, now + 1)], [second]))
+    refused(Reason.STALE_SEQUENCE, c, report(c, c.enroller, c.registrar, [(first, now)], [second], seq=1))
+    body = {"bad": [{"kid": first.kid, "from": now}], "confirmed": []}
+    refused(Reason.UNKNOWN_ACTOR, c, c.act("compromise", c.enroller, Party("nobody").did, {"seq": 1}, body))
+
+
+@accepts("compromise")
+def test_a_rotation_that_a_bad_key_asked_for_falls(three: tuple[Consortium, Signer, Signer]):
+    c, second, _ = three
+    c.put(c.rotation(c.registrar, add=[key("thief")], remove=[second]))
+    c.put(report(c, c.enroller, c.registrar, [(c.registrar.signer, c.now)], [second]))
+    c.later(DAY)
+    refused(Reason.UNKNOWN_KEY, c, signs(c, c.registrar, key("thief")))
+    c.put(signs(c, c.registrar, second))
+
+
+@accepts("compromise")
+def test_a_key_that_a_thief_added_is_off_unless_confirmed(three: tuple[Consortium, Signer, Signer]):
+    c, second, _ = three
+    c.put(c.rotation(c.registrar, add=[key("thief")]))
+    c.later(DAY)
+    c.put(report(c, c.enroller, c.registrar, [(c.registrar.signer, c.now - DAY)], [second]))
+    refused(Reason.KEY_NOT_VALID, c, signs(c, c.registrar, key("thief")))
+
+
+@accepts("compromise")
+def test_genuine_statements_by_a_bad_key_are_reconfirmed(three: tuple[Consortium, Signer, Signer]):
+    c, second, _ = three
+    leaves = [decode_statement(c.entries[n]).leaf for n in (13, 14)]
+    body = {"reconfirmed": leaves}
+    c.put(report(c, c.enroller, c.registrar, [(c.registrar.signer, 0)], [second], body=body))
+    for leaf in leaves:
+        record = c.state.read(ReconfirmedRecord, leaf)
+        assert record is not None
+        assert (record.actor, record.touches) == (c.registrar.did, 1)
+    body = {"reconfirmed": leaves[:1]}
+    c.put(report(c, c.enroller, c.registrar, [(c.registrar.signer, 0)], [second], body=body))
+    assert c.touches(ReconfirmedRecord, leaves[0]) == 2
+
+
+def test_a_compromised_key_consents_to_nothing(c: Consortium):
+    c.put(report(c, c.enroller, c.stranger, [(c.stranger.signer, c.now)], []))
+    refused(Reason.KEY_COMPROMISED, c, c.transfer(c.holder, ITEM, c.stranger, seq=2))
