@@ -88,6 +88,8 @@ def create_app(node: Node) -> Gate:
         version="0.1.0",
         description="Signed statements about industrial identifiers and certificates in one append-only log. Every "
         "refusal is an RFC 9457 problem with a stable `code`, the place and the remedy.",
+        default_response_class=Response,
+        redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
     )

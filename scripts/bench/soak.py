@@ -64,7 +64,7 @@ def main() -> None:
                 raise SystemExit(f"{result.refused} refused at {first}")
             done = first + STEP
             if done in {STEP, 1_000_000} or done % 1_000_000 == 0:
-                point = {"entries": done, "rate": round(done / (time.perf_counter() - begun)), **server.memory()}
+                point: dict[str, object] = {"entries": done, "rate": round(done / (time.perf_counter() - begun)), **server.memory()}
                 if done in {1_000_000, options.count}:
                     time.sleep(3)
                     point["proof"] = proof_times(server)
