@@ -20,7 +20,16 @@ from ledger.crypto.suites import Signer
 from ledger.errors import MalformedError
 from ledger.identifiers import SCHEMES, Identifier, identify, parse, parse_subject, subject
 from ledger.identifiers.did_key import did_key
-from ledger.statements import Draft, cbor, consent_digest, cose, decode_consent, decode_statement, make_consent, subjects
+from ledger.statements import (
+    Draft,
+    cbor,
+    consent_digest,
+    cose,
+    decode_consent,
+    decode_statement,
+    make_consent,
+    subjects,
+)
 from ledger.statements.header import read_header
 
 FORMAT: Final = "tial-act-v1"
@@ -419,7 +428,7 @@ def _split_prefix(text: str) -> tuple[str, str]:
         raise MalformedError(
             f"{text[:80]!r} is no prefix that can be delegated",
             where="prefix",
-            remedy="Write <scheme>/<prefix>, such as vaa/88.118.8 or gs1/06901234",
+            remedy="Write <scheme>/<prefix>, such as vaa/88.118.8 or gs1/6901234",
         )
     return scheme, prefix
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,10 +86,10 @@ class Recovered:
     counts: Counter[str]
 
     def close(self) -> None:
-        """Release files and locks."""
-        self.journal.close()
-        self.index.close()
-        self.lock.close()
+        """Release files and locks, the lock last, each even where another one fails."""
+        with ExitStack() as stack:
+            for store in (self.lock, self.index, self.journal):
+                stack.callback(store.close)
 
 
 def open_log(folder: DataFolder, lock_path: Path, chain_head: ChainHead | None, *, recover_lock: bool) -> Recovered:

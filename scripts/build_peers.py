@@ -1,15 +1,16 @@
 """Builds other people's tools that check our log or are compared with it, and tells where they are.
 
-Owns folders of its own in the user's cache, one for each tool, version and toolchain; nothing of it enters `.venv` or what
-ships. It trusts scripts/peers/tessera/go.sum and tests/interop/requirements-aics.txt: a module or package whose hash does
-not stand there is refused. From where they come is left to the ordinary configuration of Go and pip. Standard library
-alone.
+Owns folders of its own in the user's cache, one for each tool, version and toolchain; nothing of it enters `.venv` or
+what ships. It trusts scripts/peers/tessera/go.sum and tests/interop/requirements-aics.txt: a module or package whose
+hash does not stand there is refused. From where they come is left to the ordinary configuration of Go and pip. It uses
+the standard library alone.
 
     scripts/build-peers                  all of them
     scripts/build-peers tessera-fsck     those named
 
-Prints one JSON object: name -> version, licence, program (its path, empty where it is absent), absent (why). A tool whose
-toolchain this machine lacks is absent, which is no failure; one that cannot be built although its toolchain is here is.
+Prints one JSON object: name -> version, licence, program (its path, empty where it is absent), absent (why). A tool
+whose toolchain this machine lacks is absent, which is no failure; one that cannot be built although its toolchain is
+here is.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ OLDEST_GO = (1, 24)  # what go.mod of Tessera asks for
 AICS = "aics-tlog"
 AICS_LOCK = bootstrap.ROOT / "tests" / "interop" / "requirements-aics.txt"
 AICS_PYTHONS = ((3, 12), (3, 14))
+ASK_PYTHON = "import ensurepip, sys, venv; print(sys.executable, *sys.version_info[:2])"
 PEERS = (*TESSERA_PROGRAMS, AICS)
 
 
@@ -112,7 +114,7 @@ def _pythons() -> Iterator[Path]:
     on_path = [Path(found) for name in (*names, "python3") if (found := shutil.which(name))]
     for candidate in (*on_path, *(found for name in names for found in sorted(kept.glob(f"*/bin/{name}")))):
         # A name on PATH may be a shim that runs nothing: ask it, and take the interpreter itself.
-        told = _say_version(str(candidate), "-c", "import ensurepip, sys, venv; print(sys.executable, *sys.version_info[:2])")
+        told = _say_version(str(candidate), "-c", ASK_PYTHON)
         match = re.fullmatch(r"(\S+) (\d+) (\d+)", told)
         if match and oldest <= (int(match[2]), int(match[3])) <= newest:
             yield Path(match[1])

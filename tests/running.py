@@ -1,8 +1,8 @@
 """A running node to test against: a log in a folder, a server process over it, and what a consortium does through it.
 
-`make_log` writes keys, configuration and genesis; `Running` starts `python -m api.http.server` as a process of its own, on
-an ephemeral loopback port, and can stop, kill and start it again on the same data. `Acts` signs statements for the log by
-the parties of `world`. Other suites build fault tests on these three.
+`make_log` writes keys, configuration and genesis; `Running` starts `python -m api.http.server` as a process of its own,
+on an ephemeral loopback port, and can stop, kill and start it again on the same data. `Acts` signs statements for the
+log by the parties of `world`. Other suites build fault tests on these three.
 """
 
 from __future__ import annotations

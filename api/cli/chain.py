@@ -18,8 +18,6 @@ from api.cli.folder import LogCard, set_chain
 from devnet.embedded.chain import EmbeddedChain
 from ledger.crypto import keyfile, secp256k1
 from ledger.errors import RefusedStartError
-from node.chain.deploy import Deployer, Deployment
-from node.chain.rpc import JsonRpc
 
 app = typer.Typer(help="The embedded chain for development: one node on loopback.", no_args_is_help=True)
 _DEPLOYMENT = "deployment.json"
@@ -35,6 +33,10 @@ def up(
     ] = False,
 ) -> None:
     """Start the chain; at the first start deploy the contract, register the log, and write both into tial.toml."""
+    # The chain's libraries take a second to load: for this command only.
+    from node.chain.deploy import Deployer, Deployment  # noqa: PLC0415
+    from node.chain.rpc import JsonRpc  # noqa: PLC0415
+
     config = session.config
     chain = _chain(session, port)
     card = LogCard.load(config.base)
@@ -47,7 +49,8 @@ def up(
     rpc = JsonRpc(chain.url)
     try:
         deployment = Deployment.load(path) if path.exists() else None
-        if deployment is not None and not _stands(rpc, deployment):
+        lost = deployment is not None and rpc.call("eth_getCode", deployment.contract, "latest") in {"0x", ""}
+        if deployment is not None and lost:
             if not redeploy:
                 raise RefusedStartError(
                     f"The chain has no contract at {deployment.contract} any more",
@@ -88,9 +91,8 @@ def down(session: Session) -> None:
 def status(session: Session) -> None:
     """Say how the chain is; ends with 4 where it does not run."""
     chain = _chain(session, 0)
-    path = chain.folder / _DEPLOYMENT
     told: dict[str, Any] = asdict(chain.status())
-    told["contract"] = Deployment.load(path).contract if path.exists() else ""
+    told["contract"] = session.config.chain.contract
     _show(session, told)
     if told["state"] != "running":
         raise typer.Exit(Exit.UNAVAILABLE)
@@ -110,11 +112,6 @@ def _address(path: Path) -> str:
     if key.suite != secp256k1.SUITE.name:
         raise UsageError(f"A chain key is of suite secp256k1, not {key.suite}", where=str(path))
     return secp256k1.address(key.public_key)
-
-
-def _stands(rpc: JsonRpc, deployment: Deployment) -> bool:
-    """Whether there is code where the contract was put."""
-    return str(rpc.call("eth_getCode", deployment.contract, "latest")) not in {"0x", ""}
 
 
 def _show(session: Session, told: dict[str, Any]) -> None:

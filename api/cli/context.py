@@ -74,8 +74,8 @@ class Session:
         self._url = url
         self._passphrase_file = passphrase_file
         self.as_json = as_json
-        self.console = Console(soft_wrap=True, highlight=False)
-        self.progress = Console(stderr=True, highlight=False)
+        self.console = Console(soft_wrap=True, highlight=False, emoji=False)
+        self.progress = Console(stderr=True, highlight=False, emoji=False)
 
     # -- configuration and node -----------------------------------------------------------------------------------
 

@@ -47,15 +47,18 @@ def demo(
     screen = Screen(quiet=session.as_json)
     outcome = run(folder, screen, items=items, certificates=certificates)
     session.out(outcome.summary())
-    check_unexpected(outcome)
+    check_unexpected(outcome.questions, outcome.attempts, outcome.forged_entries)
 
 
 def run(folder: Path, screen: Screen, *, items: int = ITEMS, certificates: int = CERTIFICATES) -> Outcome:
     """Play the demonstration and say where to look and how to stop it; LedgerError where it could not be played."""
+    played = False
     try:
         outcome = play_all(folder, screen, items=items, certificates=certificates)
+        played = True
     finally:
-        screen.line(how_to_stop(folder))
+        if not played:
+            screen.line(how_to_stop(folder))
     screen.links("Where to look", urls(outcome.setting, outcome.play.story.transferred))
     again = f"tial demo --keep{_named(folder)}"
     screen.links("And then", [("stop node and chain", stop_command(folder)), ("start them again", again)])
@@ -64,7 +67,7 @@ def run(folder: Path, screen: Screen, *, items: int = ITEMS, certificates: int =
 
 def how_to_stop(folder: Path) -> str:
     """One line for people."""
-    return f"Node and chain keep running; stop them with: {stop_command(folder)}"
+    return f"What was started keeps running; stop it with: {stop_command(folder)}"
 
 
 def stop_command(folder: Path) -> str:

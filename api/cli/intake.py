@@ -1,7 +1,7 @@
 """The bulk job: rows in; statements signed, sent and answered; what was rejected written beside the input.
 
 Owns two files beside the input. `<input>.tial-state` lists the rows that the log accepted, under the input's SHA-256,
-so that a job which was cut off goes on with --resume and repeats nothing. `<input>.rejected.csv` holds the rejected rows
+so that a job which was cut off goes on with --resume and repeats nothing. `<input>.rejected.csv` holds rejected rows
 with their reasons; mended, it is an input itself. Memory is bounded: two requests under way, one bit a row to resume.
 
 A row whose answer was lost is refused as known when it is sent again; it counts as accepted if the log holds exactly

@@ -75,8 +75,7 @@ class Forgers:
         laboratory = self.cast.laboratory
         victim = next(c for c in self.story.certificates if c.request.applicant == "battery")
         request = replace(victim.request, credential=_fresh())
-        period = Period(self.now, self.now + YEAR)
-        document = certificate(request, laboratory.did, period)
+        document = certificate(request, laboratory.did, self._period())
         self.client.put_document(document)
         draft = self._certification(laboratory.did, request.credential, victim, sha256(document))
         return [
@@ -95,9 +94,10 @@ class Forgers:
         victim = self.story.certificates[0]
         altered = _improved(victim.document)
         digest = sha256(victim.document).hex()
-        other = canonical_json({**parse_json(victim.document), "id": _fresh()})
+        certifier = self.cast.certifier
+        other = certificate(replace(victim.request, credential=_fresh()), certifier.did, self._period())
         self.client.put_document(other)
-        contradicting = self._certification(self.cast.certifier.did, _fresh(), victim, sha256(other))
+        contradicting = self._certification(certifier.did, _fresh(), victim, sha256(other))
         return [
             self._attempt(
                 ALTERED,
@@ -115,7 +115,7 @@ class Forgers:
                 ALTERED,
                 "a document of another certificate is certified",
                 "document-contradicts-statement",
-                lambda: self.client.submit(sign(contradicting, self.cast.certifier.signer)),
+                lambda: self.client.submit(sign(contradicting, certifier.signer)),
             ),
         ]
 
@@ -161,8 +161,10 @@ class Forgers:
 
     def _certification(self, iss: str, credential: str, victim: Certificate, digest: bytes) -> Draft:
         desk = Desk(self.client, iss)
-        period = Period(self.now, self.now + YEAR)
-        return desk.certify(credential, certification_claims(victim.request), digest, period)
+        return desk.certify(credential, certification_claims(victim.request), digest, self._period())
+
+    def _period(self) -> Period:
+        return Period(self.now, self.now + YEAR)
 
     def _attempt(self, forgery: str, tried: str, expected: str, act: Callable[[], object]) -> Attempt:
         try:

@@ -93,8 +93,10 @@ def read_requests(path: Path) -> list[CertificateRequest]:
     for number, row in enumerate(rows, 2):
         try:
             found.append(_request(row))
+        except MalformedError as error:
+            raise MalformedError(error.explain(), where=f"{path} line {number}") from error
         except (KeyError, ValueError) as error:
-            raise MalformedError(f"The request cannot be read: {error}", where=f"{path} line {number}") from error
+            raise MalformedError(f"A column or number is missing: {error}", where=f"{path} line {number}") from error
     return found
 
 

@@ -1,4 +1,4 @@
-"""Reading the anchor contract as anybody would: plain web3 and the committed ABI, nothing of the node's code.
+"""Reading the anchor contract as anybody would: with web3 and the committed ABI, not through the node's chain backend.
 
 Owns no key and sends nothing. Trusts the chain's node that it asks; whoever runs one of his own trusts nobody.
 """

@@ -123,13 +123,11 @@ class Story:
 
     registrations: list[Submission] = field(default_factory=list)
     entries: dict[str, int] = field(default_factory=dict)
-    holders: dict[str, str] = field(default_factory=dict)
     certifications: Submission | None = None
     certificates: list[Certificate] = field(default_factory=list)
     changes: list[StatusChange] = field(default_factory=list)
     transferred: str = ""
     transfer_entry: int = 0
-    rights: int = 0
 
 
 class UnexpectedError(LedgerError):
@@ -160,14 +158,13 @@ class Play:
 
     # -- rights ---------------------------------------------------------------------------------------------------
 
-    def enrol(self) -> int:
+    def enrol(self) -> None:
         """Enrol everybody: the root those with public offices, the second-level node those below it."""
         cast = self.cast
         for party in cast.enrolled:
             by_root = party in (cast.operator, cast.accreditor, cast.regulator)
             draft = self.desk(party).enrol([party.signer], party.name, party.roles, uscc=party.uscc)
             self.submit(party, draft, *(cast.root[:2] if by_root else (cast.operator,)))
-        return len(cast.enrolled)
 
     def delegate(self) -> list[tuple[str, str, str]]:
         """Delegate prefixes from the root down; returns (from, prefix, to)."""
@@ -189,7 +186,7 @@ class Play:
             self.submit(giver, draft, *([cast.root[1]] if giver is root else []))
         return [("root" if giver is root else giver.name, prefix, holder.name) for giver, prefix, holder, *_ in plan]
 
-    def approve(self) -> int:
+    def approve(self) -> None:
         """Approve the templates and accredit both certifiers."""
         desk = self.desk(self.cast.accreditor)
         schema = sha256(canonical_json(SCHEMA))
@@ -198,7 +195,6 @@ class Play:
         period = desk.period(3 * 365, self.now - DAY)
         for certifier, scope in ((self.cast.certifier, CERTIFIER_SCOPE), (self.cast.laboratory, LABORATORY_SCOPE)):
             self.submit(self.cast.accreditor, desk.accredit(certifier.did, 1, scope, period))
-        return len(TEMPLATES) + 2
 
     # -- registrations --------------------------------------------------------------------------------------------
 
@@ -216,9 +212,7 @@ class Play:
         stored = time.perf_counter()
         submission = self._submit_many(label, raws, signed - start, stored - signed)
         for item, receipt in zip(items, submission.receipts, strict=True):
-            name = subject(item.identifier)
-            self.story.entries[name] = receipt.index
-            self.story.holders[name] = party.did
+            self.story.entries[subject(item.identifier)] = receipt.index
         self.story.registrations.append(submission)
         return submission
 
@@ -309,7 +303,6 @@ class Play:
         draft = self.desk(cast.electronics).transfer(name, cast.battery.did)
         receipt = self.submit(cast.electronics, draft, cast.battery)
         self.story.transferred, self.story.transfer_entry = name, receipt.index
-        self.story.holders[name] = cast.battery.did
         return receipt
 
 

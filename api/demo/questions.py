@@ -51,11 +51,12 @@ class Check:
 
 @dataclass(slots=True)
 class Question:
-    """A question with its answer, the checks made here, and the node's own report about it."""
+    """A question with its answer, the checks made here, and the node's own report; `steps` of that speak to it."""
 
     title: str
     answer: str = ""
     checks: list[Check] = field(default_factory=list)
+    steps: tuple[int, ...] = ()
     report: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -102,7 +103,7 @@ class Inquiry:
     def who_registered(self) -> Question:
         """Who registered the identifier that later changed hands, by what right, and who holds it now."""
         name = self.story.transferred
-        question = Question(f"Who registered {name}?")
+        question = Question(f"Who registered {name}?", steps=(2, 4, 5, 7, 8, 9, 14))
         index = self.story.entries[name]
         entry = self.audit.entries[index]
         maker = self.cast.name_of(entry.iss)
@@ -168,7 +169,7 @@ class Inquiry:
     def who_certified(self) -> Question:
         """Who certified the same thing, and was and is that certifier entitled."""
         certificate = self._certificate()
-        question = Question(f"Who certified it ({certificate.credential}), and were they entitled?")
+        question = Question(f"Who certified it ({certificate.credential}), and were they entitled?", steps=(3, 11, 12))
         entry = self.audit.entries[certificate.entry]
         state = self.audit.state
         credential = state.read(CredentialRecord, certificate.credential)
@@ -226,7 +227,7 @@ class Inquiry:
 
     def what_status(self) -> Question:
         """What the state of the five changed certificates is, and of all others."""
-        question = Question(f"What is the status of the {len(self.story.certificates)} certificates?")
+        question = Question(f"What is the status of the {len(self.story.certificates)} certificates?", steps=(13,))
         counts: dict[str, int] = {}
         for certificate in self.story.certificates:
             state = self._state_of(certificate.credential)
@@ -263,7 +264,7 @@ class Inquiry:
 
     def on_chain(self) -> Question:
         """Whether the batch that holds the certification is anchored, as the contract itself has it."""
-        question = Question("Is the batch on the chain?")
+        question = Question("Is the batch on the chain?", steps=(10,))
         anchors = self.chain.anchors(self.log_id)
         index = self._certificate().entry
         covering = [anchor for anchor in anchors if anchor.size > index]

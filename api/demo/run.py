@@ -45,7 +45,7 @@ FEWEST_ITEMS, FEWEST_CERTIFICATES = 100, 10
 
 @dataclass(slots=True)
 class Outcome:
-    """All that a run found out."""
+    """All that a run found out. `forged_entries`: entries since the forgeries were tried, manifests aside."""
 
     setting: Setting
     play: Play
@@ -53,7 +53,7 @@ class Outcome:
     questions: list[Question]
     attempts: list[Attempt]
     anchors: list[ChainAnchor]
-    size_after: int
+    forged_entries: int
     seconds: float
     phases: dict[str, float] = field(default_factory=dict)
 
@@ -63,11 +63,6 @@ class Outcome:
         proven = all(question.proven for question in self.questions)
         refused = all(attempt.as_expected for attempt in self.attempts)
         return proven and refused and not self.forged_entries
-
-    @property
-    def forged_entries(self) -> int:
-        """Entries, manifests aside, that stand in the log since the forgeries were tried."""
-        return self.size_after - len(self.audit.entries)
 
     def summary(self) -> dict[str, Any]:
         """The outcome for a machine."""
@@ -130,6 +125,7 @@ def run(folder: Path, screen: Screen, *, items: int = ITEMS, certificates: int =
         " and a regulator. Real keys, a real log, a real contract on a real (embedded) chain.",
     )
     stage, cast = Stage(folder), make_cast()
+    screen.names = {party.did: party.name for party in cast.parties}
     setting = _set_up(stage, cast, screen)
     prepared = time.perf_counter()
     client, operator = Client(setting.url), Client(setting.url, token=stage.token)
@@ -142,13 +138,13 @@ def run(folder: Path, screen: Screen, *, items: int = ITEMS, certificates: int =
         played = time.perf_counter()
         found, questions, reader = _questions(play, screen, setting)
         asked = time.perf_counter()
-        attempts, size_after = _forgeries(play, screen)
+        attempts, forged = _forgeries(play, screen, len(found.entries))
     anchors = reader.anchors(bytes.fromhex(setting.log_id))
     ended = time.perf_counter()
     phases = {
         "set-up": prepared - begun, "acts": played - prepared, "questions": asked - played, "forgeries": ended - asked,
     }  # fmt: skip
-    outcome = Outcome(setting, play, found, questions, attempts, anchors, size_after, ended - begun, phases)
+    outcome = Outcome(setting, play, found, questions, attempts, anchors, forged, ended - begun, phases)
     _tables(outcome, screen)
     return outcome
 
@@ -248,14 +244,17 @@ def _questions(play: Play, screen: Screen, setting: Setting) -> tuple[Audit, lis
     return found, questions, reader
 
 
-def _forgeries(play: Play, screen: Screen) -> tuple[list[Attempt], int]:
+def _forgeries(play: Play, screen: Screen, size: int) -> tuple[list[Attempt], int]:
+    """Try them; returns how many entries came into the log of `size` entries meanwhile, manifests aside."""
     screen.act(6, "Forgeries tried")
     attempts = Forgers(play.cast, play.story, play.client).try_all()
     screen.attempts(attempts)
     play.operator.publish()
-    manifests = sum(batch["count"] == 0 for batch in play.client.batches(limit=5))
-    size = play.client.log().size
-    return attempts, size - manifests
+    since = [play.client.entry_view(index) for index in range(size, play.client.log().size)]
+    forged = sum(entry["type"] != "manifest" for entry in since)
+    screen.console.print()
+    screen.line(f"{forged} entries came into the log from all this")
+    return attempts, forged
 
 
 def _told(submission: Submission) -> str:
@@ -282,7 +281,7 @@ def _stream(submission: Submission) -> dict[str, Any]:
 def urls(setting: Setting, name: str) -> list[tuple[str, str]]:
     """Where to look, by name."""
     return [
-        ("interface, with examples", f"{setting.url}/docs"),
+        ("interface (OpenAPI)", f"{setting.url}/openapi.json"),
         ("an identifier", f"{setting.url}/v1/identifiers/{name}"),
         ("the log", f"{setting.url}/v1/log"),
         ("anchors", f"{setting.url}/v1/anchors"),
@@ -331,15 +330,15 @@ def _manifests(found: Audit) -> int:
     return sum(entry.type == "manifest" for entry in found.entries)
 
 
-def check_unexpected(outcome: Outcome) -> None:
+def check_unexpected(questions: Sequence[Question], attempts: Sequence[Attempt], forged_entries: int) -> None:
     """Raise UnexpectedError with the first thing that was not as it must be."""
-    for question in outcome.questions:
+    for question in questions:
         failed = [check.text for check in question.checks if not check.passed]
         if failed or not question.checks:
             raise UnexpectedError(f"Not proven: {question.title} {'; '.join(failed)}")
-    for attempt in outcome.attempts:
+    for attempt in attempts:
         if not attempt.as_expected:
             found = attempt.refused or "taken"
             raise UnexpectedError(f"{attempt.tried}: expected {attempt.expected}, found {found}. {attempt.detail}")
-    if outcome.forged_entries:
-        raise UnexpectedError(f"{outcome.forged_entries} entries stand in the log since the forgeries were tried")
+    if forged_entries:
+        raise UnexpectedError(f"{forged_entries} entries stand in the log since the forgeries were tried")

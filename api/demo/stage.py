@@ -17,13 +17,13 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 
-from api.cli.folder import LogCard, config_text
+from api.cli.folder import LogCard, config_text, set_chain
 from api.demo.cast import ROOT_THRESHOLD, Cast
 from devnet.embedded.chain import EmbeddedChain
 from ledger.crypto import keyfile, secp256k1
@@ -193,7 +193,7 @@ class Stage:
                 env={**os.environ, "PYTHONPATH": path},
                 start_new_session=True,
             )
-        setting = Setting(**{**asdict(setting), "node_pid": child.pid})
+        setting = replace(setting, node_pid=child.pid)
         setting.save(self.folder)
         end = time.monotonic() + START_SECONDS
         while not _answers(f"{setting.url}/readyz"):
@@ -208,8 +208,12 @@ class Stage:
 
     def resume(self) -> Setting:
         """Start chain and node of an earlier demonstration again, where they do not run."""
-        _ = self.setting  # refuses a folder without one, before anything is started in it
+        setting = self.setting  # refuses a folder without one, before anything is started in it
         self.chain.start()
+        if self.chain.url != setting.chain_url:  # its port was taken meanwhile
+            chain = {"url": self.chain.url, "chain_id": setting.chain_id, "contract": setting.contract}
+            set_chain(self.config, chain)
+            replace(setting, chain_url=self.chain.url).save(self.folder)
         return self.run_node()
 
     def stop(self) -> bool:

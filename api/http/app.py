@@ -22,6 +22,7 @@ from api.http import (
     proofs,
     static,
     submit,
+    verify,
 )
 from api.http.bulk import Streams
 from api.http.limits import Operator, RateLimiter
@@ -40,7 +41,7 @@ _HOT = {
 }
 _ROUTERS = (
     submit.router, documents.router, lookups.router, entries.router, proofs.router, log_info.router, batches.router,
-    static.router, health.router,
+    static.router, health.router, verify.router,
 )  # fmt: skip
 
 

@@ -7,8 +7,8 @@ deadlock: its answers, a seventh of what it sent, are held here. What may be hel
 beyond it a stream ends with an error, and what it answered before stands.
 
 Admission keeps the order of the stream (`after` and `queued` of the sequencer), though signatures of later chunks may
-be checked first. A stream ends early, with {"error": ...} as its last item, when the sequence cannot be split any further,
-when the node stops, or when the client does not read.
+be checked first. A stream ends early, with {"error": ...} as its last item, when the sequence cannot be split any
+further, when the node stops, or when the client does not read.
 """
 
 from __future__ import annotations

@@ -154,7 +154,7 @@ async def lookup(request: Request) -> Response:
     if not isinstance(asked, dict) or not asked.keys() <= {"subject", "kind"} or "subject" not in asked:
         raise MalformedError('Expected {"subject": text}', where="body")
     subject, kind = asked["subject"], asked.get("kind", "")
-    if not isinstance(subject, str) or kind not in _KINDS:
+    if not isinstance(subject, str) or not isinstance(kind, str) or kind not in _KINDS:
         raise MalformedError("`subject` is a text, `kind` at most `identifier`", where="body")
     queries: Queries = request.app.state.queries
     view = queries.record(subject, kind) if kind else queries.resolve(subject)

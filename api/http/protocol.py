@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.http.problems import problem
 
-HEADER_SECONDS = 10.0
+HEADER_SECONDS = 5.0
 HEADER_BYTES = 32_768
 
 
@@ -33,6 +33,13 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._header_arrived()
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        # The parser tells of a header only when it has the whole of it: what comes while none is done counts here.
+        unfinished = self._header_timer is not None
+        super().data_received(data)
+        if unfinished and self._header_timer is not None:
+            self._count(len(data))
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

@@ -12,6 +12,7 @@ for every entry. Field order is the format; docs/formats.md shows it with exampl
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 import cbor2
@@ -299,6 +300,7 @@ _PREFIX = {
 }
 
 
+@lru_cache(maxsize=8_192)  # asked for when a record is read and again when it is stored, a group of entries later
 def record_key(kind: str, *parts: Part) -> bytes:
     """Return the 32-byte key of a record: SHA-256 of the deterministic CBOR array [kind, part, ...].
 

@@ -25,7 +25,7 @@ import hashlib
 import os
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -42,6 +42,7 @@ _COVERS: Final = b"\x00covers"
 _FORMAT: Final = b"\x00format"
 _BATCH: Final = b"b"
 _FILTER_FILE: Final = "keys.filter"
+_WORTH_SAVING: Final = 100_000  # entries: below, making the filter anew is quicker than reading it
 _HISTORY: Final = b"h"
 _MANIFEST: Final = b"m"
 _RECORD: Final = b"r"
@@ -216,8 +217,9 @@ class Index:
 
     def close(self) -> None:
         """Close the database; what was applied has been handed to the operating system."""
-        if self._filter is not None and not self._database.closed:
-            self._filter.save(self._path / _FILTER_FILE, self._covers)
+        if self._filter is not None and self._covers >= _WORTH_SAVING and not self._database.closed:
+            with suppress(StorageError):  # on a full disk it is made again from the keys at the next opening
+                self._filter.save(self._path / _FILTER_FILE, self._covers)
         self._filter = None
         self._database.close()
         if self._holding >= 0:

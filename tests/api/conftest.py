@@ -41,6 +41,13 @@ class Site:
     def registration(self, subject: str | None = None) -> bytes:
         return self.acts.registration(self.registrar, subject or self.subject(), "vaa/88.118.8")
 
+    def log_time(self) -> int:
+        """Log time, after a batch was closed just now: what takes effect may not be later."""
+        self.node.admit(self.registration())
+        self.node.publish()
+        time: int = self.client.get("/v1/log").json()["log_time"]
+        return time
+
     def document(self, **members: object) -> tuple[bytes, str]:
         """A document nobody has stored yet, and its digest in hex."""
         data = orjson.dumps({"number": next(self.numbers), **members}, option=orjson.OPT_SORT_KEYS)

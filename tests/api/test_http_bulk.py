@@ -76,8 +76,9 @@ def test_good_bad_and_duplicate_items_are_each_answered_for_themselves(site) -> 
 def test_statements_that_build_upon_each_other_may_follow_in_one_stream(site) -> None:
     subject = site.subject()
     filler = [site.registration() for _ in range(300)]
+    effective = {"effective": site.log_time()}
     status = [
-        site.acts.status(site.registrar, subject, state, "delegation-holder", seq)
+        site.acts.status(site.registrar, subject, state, "delegation-holder", seq, claims=effective)
         for seq, state in enumerate(("blocked", "live", "blocked"), 1)
     ]
     answers, _, _ = bulk(site, b"".join([site.registration(subject), *filler, *status]))

@@ -63,8 +63,8 @@ def test_dates_count_in_a_credentials_state(site) -> None:
     _, later = certify(site, 2, nbf=now + DAY, exp=now + 2 * DAY)
     assert get(site, f"/v1/credentials/{current}").json()["state"] == "active"
     assert get(site, f"/v1/credentials/{later}").json()["state"] == "not-yet-valid"
-    suspended = site.acts.status(site.certifier, current, "suspended", "issuer", 1)
-    site.node.admit(suspended)
+    effective = {"effective": site.log_time()}
+    site.node.admit(site.acts.status(site.certifier, current, "suspended", "issuer", 1, claims=effective))
     body = get(site, f"/v1/credentials/{current}").json()
     assert (body["state"], body["record"]["reason"], body["touches"]) == ("suspended", "unspecified", 2)
 
@@ -80,7 +80,8 @@ def test_actors_delegations_templates_and_accreditations_are_shown(site) -> None
     assert (accreditation["state"], accreditation["subject"]) == (
         "active", subjects.accreditation(site.certifier.did, 1),
     )  # fmt: skip
-    for path in ("actors/did:key:none", "delegations/vaa/99", "templates/none/1", f"accreditations/{actor['subject']}/9"):
+    nobody = f"accreditations/{actor['subject']}/9"
+    for path in ("actors/did:key:none", "delegations/vaa/99", "templates/none/1", nobody):
         check_problem(get(site, f"/v1/{path}"), 404, "not-found")
 
 
@@ -111,7 +112,8 @@ def test_lookup_takes_any_subject_and_any_spelling(site) -> None:
 
 def test_history_lists_the_statements_in_pages(site) -> None:
     identifier, subject = certify(site, 3)
-    site.node.admit(site.acts.status(site.certifier, subject, "suspended", "issuer", 1))
+    effective = {"effective": site.log_time()}
+    site.node.admit(site.acts.status(site.certifier, subject, "suspended", "issuer", 1, claims=effective))
     page = get(site, f"/v1/history?subject={identifier}&limit=2").json()
     assert [entry["type"] for entry in page["entries"]] == ["registration", "certification"]
     rest = get(site, f"/v1/history?subject={identifier}&start={page['next']}").json()
@@ -231,8 +233,8 @@ def test_the_log_is_readable_as_static_files(site) -> None:
     assert b"".join(map(leaf_hash, bundle)) == tile
     assert site.client.head(f"/{paths[0]}").status_code == 200
     check_problem(get(site, "/tile/0/x999/000"), 404, "not-found")
-    for bad in ("/tile/0/00", "/tile/0/0000", "/tile/../checkpoint%2f", "/tile/0/%30%30%30", "/tile/64/000", "/tile/"):
-        assert get(site, bad).status_code in {400, 404}, bad
+    for bad in ("0/00", "0/0000", "../checkpoint%2f", "0/%30%30%30", "64/000", ""):
+        assert get(site, f"/tile/{bad}").status_code in {400, 404}, bad
 
 
 def test_health_and_metrics(site) -> None:
@@ -241,8 +243,11 @@ def test_health_and_metrics(site) -> None:
     site.client.post("/v1/statements", content=site.acts.registration(Party("x"), "vaa:88.118.8/Z", "vaa/88.118.8"),
                      headers=COSE)  # fmt: skip
     text = get(site, "/metrics").text
-    for name in ("tial_entries", "tial_group_entries_bucket", "tial_group_seconds_sum", "tial_published_size",
-                 "tial_waiting_statements", "tial_resident_bytes", 'tial_refused_total{reason="unknown_actor"}'):  # fmt: skip
+    wanted = [
+        "tial_entries", "tial_group_entries_bucket", "tial_group_seconds_sum", "tial_published_size",
+        "tial_waiting_statements", "tial_resident_bytes", 'tial_refused_total{reason="unknown_actor"}',
+    ]  # fmt: skip
+    for name in wanted:
         assert f"\n{name}" in text, name
 
 

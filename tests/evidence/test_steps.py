@@ -105,7 +105,7 @@ def test_consents_are_signatures_too(world: World, party: Party):
 
 @given(size=st.integers(1, 40), data=st.data())
 def test_inclusion_holds_for_the_leaf_and_for_no_other_claim(size: int, data: st.DataObject):
-    leaves = [bytes([n]) * 32 for n in range(size)]
+    leaves = [bytes([n + 1]) * 32 for n in range(size)]
     index = data.draw(st.integers(0, size - 1))
     root = root_of(leaves)
     proof = inclusion_proof(index, size, lambda level, i: root_of(leaves[i << level : (i + 1) << level]))

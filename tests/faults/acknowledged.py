@@ -14,14 +14,16 @@ from ledger.log.notes import ED25519, Vkey
 from ledger.log.proofs import consistency_proof, root_from_range, verify_consistency
 from ledger.log.tree import CompactRange, leaf_hash, root_of
 from ledger.statements import decode_statement
-from ledger.statements.acknowledgement import open_acknowledgement
+from ledger.statements.acknowledgement import Acknowledgement, open_acknowledgement
 from ledger.store.index import Index
 from ledger.store.replay import replay
+from ledger.store.tiles import TileReader
 from node.config import Config
 from node.node import Node
 from node.recovery import DataFolder
 from nodes import ORIGIN
 
+COSE = key("cose")
 VKEY = Vkey(ORIGIN, ED25519, key("note").public_key)
 
 
@@ -31,7 +33,9 @@ class Acknowledged:
 
     places: dict[bytes, int] = field(default_factory=dict)
     """Leaf hash to index, as answered; two answers that differ are caught at once."""
-    runs: list[tuple[int, int, bytes, list[bytes]]] = field(default_factory=list)
+    end: int = 0
+    """The log must hold at least so many entries: whole groups were durable before the first of their answers."""
+    runs: list[tuple[int, int, Acknowledgement, list[bytes]]] = field(default_factory=list)
     published: Checkpoint | None = None
     leaves: list[bytes] = field(default_factory=list)
     acts: set[bytes] = field(default_factory=set)
@@ -44,13 +48,10 @@ class Acknowledged:
         for index, leaf, _ in line["answers"]:
             known = self.places.setdefault(bytes.fromhex(leaf), index)
             assert known == index, f"one statement was answered with two places, {known} and {index}"
-        for first, count, ack, proof in line["runs"]:
-            self.runs.append((first, count, bytes.fromhex(ack), [bytes.fromhex(p) for p in proof]))
-
-    @property
-    def end(self) -> int:
-        """The log must hold at least so many entries."""
-        return max(self.places.values(), default=-1) + 1
+        for first, count, raw, proof in line["runs"]:
+            ack = open_acknowledgement(bytes.fromhex(raw), COSE.suite.alg or 0, COSE.public_key)
+            self.end = max(self.end, ack.first + ack.size)
+            self.runs.append((first, count, ack, [bytes.fromhex(p) for p in proof]))
 
     def see_published(self, config: Config) -> None:
         """Read the published checkpoint as a stranger would: it must extend every one seen before."""
@@ -69,8 +70,6 @@ class Acknowledged:
         """Check the consistency proof from the newest checkpoint seen to this one, made from the tiles served."""
         if self.published is None:
             return
-        from ledger.store.tiles import TileReader
-
         reader = TileReader(DataFolder(config.data_path).served)
         old = self.published
         proof = consistency_proof(old.size, seen.size, reader.nodes(seen.size).get_node)
@@ -106,8 +105,7 @@ class Acknowledged:
             assert self.leaves[index] == leaf, f"the acknowledged entry {index} is not there"
 
     def _check_acknowledgements(self, node: Node) -> None:
-        for first, count, raw, proof in self.runs:
-            ack = open_acknowledgement(raw, node.cose.suite.alg or 0, node.cose.public_key)
+        for first, count, ack, proof in self.runs:
             assert ack.log_id == node.log_id
             assert ack.log_time < ack.publish_by
             run = self.leaves[first : first + count]

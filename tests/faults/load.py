@@ -16,13 +16,14 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nodes import NodeWorld, Party, configuration
 
 from ledger.errors import LedgerError, UnavailableError
+from node.config import ChainConfig
 from node.node import Node
 from node.submission import Admitted, Answer
 
@@ -49,6 +50,9 @@ class Orders:
     operations: int = 0
     seconds: float = 60.0
     interval: float = 0.05
+    chain: dict[str, Any] = field(default_factory=dict)
+    pause: float = 0.0
+    """Seconds between the submissions of each submitter: for lives in which the chain is what matters."""
 
 
 class Statements:
@@ -83,7 +87,8 @@ async def live(orders: Orders) -> None:
     """Open the node, load it until it is killed or the time is over, stop it in order."""
     if orders.operations:
         kill_at(orders.operations, orders.base)
-    config = configuration(Path(orders.base), interval=orders.interval)
+    chain = ChainConfig(**orders.chain)
+    config = configuration(Path(orders.base), interval=orders.interval, chain=chain)
     async with Node(config) as node:
         tell({"up": node.admission.size})
         end = time.monotonic() + orders.seconds
@@ -112,6 +117,7 @@ async def submit_until(
             raws = [made.make(orders.round, next(draw)) for _ in range(size)]
             drawn = max(drawn, size)
         tell(told(await node.sequencer.submit(raws)))
+        await asyncio.sleep(orders.pause)
 
 
 def told(answer: Answer) -> dict[str, Any]:

@@ -9,107 +9,26 @@ everything that was ever acknowledged.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import random
 import signal
-import subprocess
 import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
 from acknowledged import Acknowledged, cut_power
 from load import Orders
-from nodes import NodeWorld, Party, make_log, settle
+from nursery import Nursery, begin, nursery
 
-from node.config import Config
-from node.node import Node
+__all__ = ["nursery"]
 
-HERE = Path(__file__).resolve().parent
-REPOSITORY = HERE.parents[1]
 ROUNDS = int(os.environ.get("TIAL_CRASH_ROUNDS", "100"))
 SEED = int(os.environ.get("TIAL_CRASH_SEED", "3"))
 CHECK_EVERY = 4
 REBUILD_EVERY = 5
-
-
-class Nursery:
-    """The process that forks nodes (`child.py`), and the lines that they say."""
-
-    def __init__(self, errors: Path) -> None:
-        self.errors = errors
-        paths = [REPOSITORY, HERE.parent, HERE]
-        with errors.open("wb") as stream:
-            self.process = subprocess.Popen(
-                [sys.executable, str(HERE / "child.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stream,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))},
-            )  # fmt: skip
-
-    def life(self, orders: Orders, hear: Callable[[dict[str, Any]], None], *, after: str = "", delay: float = 0) -> int:
-        """Let one node live; SIGKILL `delay` seconds `after` it said "pid" or "up". Returns its wait status."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps(asdict(orders)).encode() + b"\n")
-        self.process.stdin.flush()
-        handle = -1
-        timers: list[threading.Timer] = []
-        try:
-            for text in self.process.stdout:
-                try:
-                    line = json.loads(text)
-                except ValueError:
-                    continue  # cut off by the kill, or the line feed behind it: nobody was told
-                if "pid" in line:
-                    handle = os.pidfd_open(line["pid"])
-                if after and after in line:
-                    timers.append(threading.Timer(delay, signal.pidfd_send_signal, (handle, signal.SIGKILL)))
-                    timers[-1].start()
-                if "ended" in line:
-                    return int(line["ended"])
-                assert "stopped" not in line, line["stopped"]
-                if "answers" in line:
-                    hear(line)
-            raise AssertionError(f"the nursery is gone: {self.errors.read_text()[-2000:]}")
-        finally:
-            for timer in timers:
-                timer.cancel()
-                timer.join()
-            if handle >= 0:
-                os.close(handle)
-
-    def close(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-
-@pytest.fixture
-def nursery(tmp_path: Path) -> Iterator[Nursery]:
-    made = Nursery(tmp_path / "errors.txt")
-    yield made
-    made.close()
-
-
-def begin(base: Path, now: int) -> Config:
-    """A log with an enterprise that may register."""
-    config = make_log(base, now=now)
-
-    async def story() -> None:
-        async with Node(config) as node:
-            await settle(node, NodeWorld(node.log_id, now), Party("enterprise"))
-
-    asyncio.run(story())
-    return config
 
 
 def test_a_node_killed_at_any_moment_keeps_what_it_acknowledged(tmp_path: Path, nursery: Nursery):
@@ -122,8 +41,8 @@ def test_a_node_killed_at_any_moment_keeps_what_it_acknowledged(tmp_path: Path, 
         orders = Orders(str(config.base), now, number, previous, chance.randrange(1 << 30))
         before = len(held.places)
         if kind == "operation":
-            counted = asdict(orders) | {"operations": chance.choice([chance.randint(1, 12), chance.randint(1, 150)])}
-            status = nursery.life(Orders(**counted), held.hear)
+            operations = chance.choice([chance.randint(1, 12), chance.randint(1, 150)])
+            status = nursery.life(replace(orders, operations=operations), held.hear)
         elif kind == "start":
             status = nursery.life(orders, held.hear, after="pid", delay=chance.uniform(0.05, 0.4))
         else:

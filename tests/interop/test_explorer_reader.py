@@ -105,9 +105,7 @@ def anchored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Anchored]:
     try:
         rpc = JsonRpc(embedded.url, timeout=5)
         deployer = Deployer(rpc, admin)
-        deployment = deployer.establish(
-            log=log.id, origin=ORIGIN, sender=sender.address, authoriser=authoriser.address
-        )
+        deployment = deployer.establish(log=log.id, origin=ORIGIN, sender=sender.address, authoriser=authoriser.address)
         deployer.register_log(deployment.contract, OTHER[0], "other.example/log", authoriser.address)
         backend = EvmChain(
             rpc, chain_id=deployment.chain_id, contract=deployment.contract,

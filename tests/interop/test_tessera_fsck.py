@@ -35,9 +35,9 @@ def fsck(peer: Callable[[str], Path], made_log: MadeLog, tmp_path: Path) -> Fsck
         key_file.write_text(vkey)
         with served(folder) as url:
             options = ["--storage_url", url, "--public_key", str(key_file), "--origin", origin, "--ui=false"]
-            command = [program, *options, f"--N={WORKERS}"]
+            command = [str(program), *options, f"--N={WORKERS}"]
             done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
-        return done.stdout + done.stderr
+        return str(done.stdout) + str(done.stderr)
 
     return run
 
@@ -71,9 +71,7 @@ def test_the_log_it_read_has_full_and_partial_tiles_and_bundles(made_log: MadeLo
         assert (made_log.served / path).is_file(), path
 
 
-def test_every_published_size_passes_with_the_tiles_that_are_left(
-    fsck: Fsck, made_log: MadeLog, copy: Path
-) -> None:
+def test_every_published_size_passes_with_the_tiles_that_are_left(fsck: Fsck, made_log: MadeLog, copy: Path) -> None:
     """A reader that kept an old checkpoint finds all it needs, although narrower partial tiles were removed."""
     for checkpoint in made_log.checkpoints:
         (copy / "checkpoint").write_bytes(checkpoint.note)

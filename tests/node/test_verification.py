@@ -6,6 +6,7 @@ import asyncio
 import base64
 import copy
 import hashlib
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -16,10 +17,11 @@ from nodes import admitted
 from world import Party, credential, key
 
 from ledger.crypto.canonical import canonical_json
-from ledger.errors import LedgerError, MalformedError
+from ledger.errors import MalformedError
 from ledger.evidence.report import Report, Verdict
 from ledger.log.checkpoint import Checkpoint, sign_checkpoint
-from ledger.statements import decode_statement, subjects
+from ledger.log.proofs import inclusion_proof
+from ledger.statements import decode_statement, make_consent, sign, subjects
 from node.chain.evm import EvmChain
 from node.chain.protocol import Finality
 from node.chain.rpc import JsonRpc
@@ -96,8 +98,6 @@ def test_a_proof_taken_earlier_is_checked_against_its_checkpoint(made: Made):
             size, root = node.publisher.published.size, node.publisher.published.root
             checkpoint = node.publisher.published.checkpoint.decode()
             index = next(i for i in range(size) if node.publisher.entry_at(i) == made.registration.raw)
-            from ledger.log.proofs import inclusion_proof
-
             proof = [h.hex() for h in inclusion_proof(index, size, node.reader.nodes(size).get_node)]
             question = {
                 "statement": b64(made.registration.raw), "index": index, "size": size, "proof": proof,
@@ -301,10 +301,8 @@ def test_a_request_out_of_form_is_refused(request_: Any):
     )
 )
 def test_no_request_makes_the_parser_fail_in_another_way(asked: dict[str, Any]):
-    try:
+    with suppress(MalformedError):
         Request.parse(asked)
-    except LedgerError as error:
-        assert error.code == "malformed"
 
 
 def test_a_key_reported_as_compromised_takes_its_later_statements_down(made: Made):
@@ -314,8 +312,6 @@ def test_a_key_reported_as_compromised_takes_its_later_statements_down(made: Mad
         "rotation", party.did, party.did, {"seq": 1},
         {"add": [{"alg": -8, "key": other.signer.public_key, "purposes": ["consent", "statement"]}]},
     )  # fmt: skip
-    from ledger.statements import make_consent, sign
-
     consent = make_consent(other.signer, party.did, made.world.now + 10**6, draft.consent_digest(party.signer))
     rotation = sign(draft, party.signer, [consent])
     root = made.world.roots[0]

@@ -177,8 +177,8 @@ def _manifest(c: Consortium, a: int, b: int, n: int) -> bytes:
 
 
 MOVES: list[Callable[[Consortium, int, int, int], bytes]] = [
-    _register, _register, _transfer, _certify, _credential, _block, _delegate, _rotate, _compromise, _parameters, _enrol,
-    _accredit, _template, _manifest,
+    _register, _register, _transfer, _certify, _credential, _block, _delegate, _rotate, _compromise, _parameters,
+    _enrol, _accredit, _template, _manifest,
 ]  # fmt: skip
 NUMBER = st.integers(0, 11)
 

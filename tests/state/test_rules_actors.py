@@ -55,8 +55,8 @@ def test_enrolment_needs_an_authority(c: Consortium):
     refused(Reason.CONSENT_UNKNOWN_PARTY, c, c.enrolment(newcomer, consents=[c.accreditor]))
     refused(Reason.THRESHOLD_NOT_MET, c, c.enrolment(newcomer, consents=c.roots[:1]))
     second = key("second")
-    draft = c.draft("actor", newcomer.did, newcomer.did,
-                    body={"keys": [key_entry(newcomer.signer), key_entry(second)], "roles": [], "name": "n"})  # fmt: skip
+    keys = [key_entry(newcomer.signer), key_entry(second)]
+    draft = c.draft("actor", newcomer.did, newcomer.did, body={"keys": keys, "roles": [], "name": "n"})
     only_own = newcomer.consent(draft.consent_digest(newcomer.signer), signer=second)
     refused(Reason.CONSENT_MISSING, c, sign(draft, newcomer.signer, [only_own]))
 

@@ -37,7 +37,7 @@ def test_a_saved_filter_is_taken_once_and_only_for_its_size(tmp_path: Path):
 @pytest.mark.parametrize("damage", ["lost", "stale", "truncated"])
 def test_an_index_answers_for_its_keys_whatever_became_of_the_filter(tmp_path: Path, damage: str):
     with Index.open(tmp_path) as index:
-        index.apply(IndexUpdate(5, [(key, b"x") for key in KEYS]))
+        index.apply(IndexUpdate(200_000, [(key, b"x") for key in KEYS]))
     path = tmp_path / "keys.filter"
     if damage == "lost":
         path.unlink()

@@ -33,6 +33,8 @@ def enrol(act: Act) -> None:
         raise refuse(Reason.UNKNOWN_KEY, "The signing key must be among the keys enrolled.", where="protected.4")
     if "statement" not in own.purposes:
         raise refuse(Reason.KEY_PURPOSE, where="body.keys")
+    if own.nbf > act.time:
+        raise refuse(Reason.KEY_NOT_VALID, f"The signing key is valid from {own.nbf}.", where="body.keys")
     if did.startswith("did:key:") and not any(did == _did_of(k) for k in keys):
         raise refuse(Reason.DID_KEY_MISMATCH, did, where="claims.sub")
     act.check_signature(own.alg, own.key)
@@ -172,21 +174,23 @@ def _all_consented(consented: set[bytes], needed: set[bytes]) -> None:
 
 
 def _enroller(act: Act, did: str, consents: dict[str, set[bytes]], roles: set[str]) -> str:
-    """The authority that let the actor in: an enroller, or the root threshold, which alone grants privileged roles."""
-    members = {m.did for m in act.log.members}
-    for party in consents:
-        if party == did or party in members:
-            continue
+    """The authority that let the actor in: the root threshold, which alone grants privileged roles, or one enroller."""
+    roots = {m.did for m in act.log.members if kid_of(m.key) in consents.get(m.did, ())}
+    others = [party for party in consents if party != did and party not in roots]
+    for party in others:
         authority = act.actor(party)
         if authority is None or "enroller" not in authority.roles:
             raise refuse(Reason.CONSENT_UNKNOWN_PARTY, f"{party} may not enrol.", where="body.consents")
-        if roles & PRIVILEGED_ROLES:
-            raise refuse(Reason.PRIVILEGED_ROLE, ", ".join(sorted(roles & PRIVILEGED_ROLES)), where="body.roles")
-        return party
-    if not any(m in consents for m in members):
+    if roots:
+        act.require_threshold(set(), consents)
+        return ROOT
+    if not others:
         raise refuse(Reason.CONSENT_MISSING, "An authority that may enrol must consent.", where="body.consents")
-    act.require_threshold(set(), consents)
-    return ROOT
+    if roles & PRIVILEGED_ROLES:
+        raise refuse(Reason.PRIVILEGED_ROLE, ", ".join(sorted(roles & PRIVILEGED_ROLES)), where="body.roles")
+    if len(others) > 1:
+        raise refuse(Reason.CONSENT_REPEATED, "One enroller is enough.", where="body.consents")
+    return others[0]
 
 
 def _require_key_left(actor: ActorRecord, at: int) -> None:

@@ -145,7 +145,7 @@ def check_scope(act: Act) -> None:
         "site": accreditation.sites,
     }
     for claim, covered in scope.items():
-        if claims[claim] not in covered and ANY not in covered:
+        if claims[claim] == ANY or (claims[claim] not in covered and ANY not in covered):
             detail = f"{claim} {claims[claim]!r} is not in {list(covered)}."
             raise refuse(Reason.OUT_OF_SCOPE, detail, where=f"claims.{claim}")
     template = act.view.read(TemplateRecord, *claims["template"].split("/", 1))

@@ -1,0 +1,40 @@
+"""Index rebuild: the log root recomputed, every entry through the transition function, signatures not checked again."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import common
+import load
+from node.config import load_config
+from node.rebuild import rebuild
+
+
+def main() -> None:
+    """Run and report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=200_000)
+    parser.add_argument("--config", type=Path, help="rebuild this stopped node instead of making one")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="tial-bench-") as folder:
+        config = options.config
+        if config is None:
+            config = common.make_log(Path(folder) / "node")
+            server = common.start(config)
+            signer = common.enterprise(server)
+            half = options.count // 2
+            load.bulk(
+                server.port,
+                [common.registrations(server.log_id, signer, first, half) for first in (0, half)],
+            )
+            server.stop()
+        done = rebuild(load_config(config))
+    common.report(
+        "rebuild", entries=done.entries, seconds=round(done.seconds, 2), entries_per_second=round(done.entries / done.seconds)
+    )
+
+
+if __name__ == "__main__":
+    main()
