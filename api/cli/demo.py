@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -60,7 +63,7 @@ def run(folder: Path, screen: Screen, *, items: int = ITEMS, certificates: int =
         if not played:
             screen.line(how_to_stop(folder))
     screen.links("Where to look", urls(outcome.setting, outcome.play.story.transferred))
-    again = f"tial demo --keep{_named(folder)}"
+    again = f"{_tial()} demo --keep{_named(folder)}"
     screen.links("And then", [("stop node and chain", stop_command(folder)), ("start them again", again)])
     return outcome
 
@@ -72,7 +75,12 @@ def how_to_stop(folder: Path) -> str:
 
 def stop_command(folder: Path) -> str:
     """The command that ends both processes."""
-    return f"tial demo --stop{_named(folder)}"
+    return f"{_tial()} demo --stop{_named(folder)}"
+
+
+def _tial() -> str:
+    """How to call the command line from here: by its name, or where it lies in an environment that is not active."""
+    return "tial" if shutil.which("tial") else os.path.relpath(Path(sys.executable).with_name("tial"))
 
 
 def _named(folder: Path) -> str:

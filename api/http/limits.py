@@ -104,6 +104,8 @@ class Operator:
             return cls(b"")
         path: Path = config.path(name)
         try:
+            if path.stat().st_mode & 0o077:
+                raise ConfigError("The operator's token can be read by others", where=str(path), remedy="chmod 600")
             token = path.read_bytes().strip()
         except OSError as error:
             raise ConfigError(f"The operator's token cannot be read: {error.strerror}", where=str(path)) from error

@@ -55,6 +55,12 @@ def test_a_short_or_missing_operator_token_is_refused(tmp_path) -> None:
     config = Config(base=tmp_path, http=HttpConfig(operator_token_file="token"))
     with pytest.raises(ConfigError):
         Operator.from_config(config)
+    (tmp_path / "token").touch(0o600)
     (tmp_path / "token").write_text("short")
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match="shorter"):
+        Operator.from_config(config)
+    (tmp_path / "token").write_text("long enough for an operator")
+    Operator.from_config(config)
+    (tmp_path / "token").chmod(0o640)
+    with pytest.raises(ConfigError, match="read by others"):
         Operator.from_config(config)

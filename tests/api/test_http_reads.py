@@ -59,7 +59,7 @@ def test_percent_encoding_in_a_path_is_not_undone(site, tail: str) -> None:
 
 def test_dates_count_in_a_credentials_state(site) -> None:
     now = site.acts.now
-    _, current = certify(site, 1)
+    _, current = certify(site, 1, nbf=now - DAY)
     _, later = certify(site, 2, nbf=now + DAY, exp=now + 2 * DAY)
     assert get(site, f"/v1/credentials/{current}").json()["state"] == "active"
     assert get(site, f"/v1/credentials/{later}").json()["state"] == "not-yet-valid"

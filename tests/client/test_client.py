@@ -13,7 +13,7 @@ from running import Acts, Running, make_log, running
 from world import Party
 
 from api.client import BULK, ApiError, Client, Receipt, Refused, check_acknowledgement, check_inclusion
-from ledger.errors import MalformedError, UnavailableError
+from ledger.errors import LedgerError, MalformedError, UnavailableError
 from ledger.log.tree import leaf_hash
 
 
@@ -139,7 +139,7 @@ def test_inclusion_is_checked_against_the_signed_checkpoint(
         replace(inclusion, index=index - 1),
         replace(inclusion, checkpoint=inclusion.checkpoint.replace(b"\n\n", b"\n\n\n")),
     ):
-        with pytest.raises(MalformedError):
+        with pytest.raises(LedgerError):
             check_inclusion(info, raw, forged)
     with pytest.raises(MalformedError):
         check_inclusion(info, raw + b"\x00", inclusion)

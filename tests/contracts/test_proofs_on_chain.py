@@ -1,6 +1,6 @@
 """Proofs that our Python makes, checked by the contract on a real chain: all accepted, every mutation refused.
 
-Anchors go through the node's own chain backend; the contract's views are asked by web3.py. Solidity's own tests go through
+Anchors go through the node's own chain backend; the contract's views are asked by web3.py. Tests in Solidity go through
 every size; here the two implementations meet.
 """
 
