@@ -193,9 +193,7 @@ class Desk:
             )
         return view
 
-    def enrol(
-        self, keys: Sequence[Signer], name: str, roles: Sequence[str], *, uscc: str = "", lei: str = ""
-    ) -> Draft:
+    def enrol(self, keys: Sequence[Signer], name: str, roles: Sequence[str], *, uscc: str = "", lei: str = "") -> Draft:
         """Enrol the party under its keys, the first of which signs."""
         body: dict[str, Any] = {
             "keys": [_key_entry(key) for key in keys],
@@ -215,7 +213,10 @@ class Desk:
             body["remove"] = list(remove)
         if cancel is not None:
             body["cancel"] = cancel
-        return self._draft("rotation", did, {"seq": self.record(did, "actor").touches}, body)
+        view = self.client.actor(did)
+        if view is None:
+            raise MalformedError(f"The log knows no actor {did}", where="actor", remedy="Enrol it first")
+        return self._draft("rotation", did, {"seq": view.touches}, body)
 
     def delegate(
         self,
@@ -355,7 +356,7 @@ class Desk:
             return "delegator" if held["delegator"] == self.iss else "root"
         if held.get("holder") == self.iss:
             return "holder"
-        actor = self.client.lookup(self.iss)
+        actor = self.client.actor(self.iss)
         regulator = actor is not None and "regulator" in actor.record["roles"]
         return "regulator" if regulator else "delegation-holder"
 

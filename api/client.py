@@ -43,6 +43,7 @@ LARGEST_GROUP: Final = 4096
 LONGEST_WAIT: Final = 5.0
 """Seconds between two attempts, whatever the node asks for."""
 _BUSY: Final = frozenset({429, 502, 503, 504})
+_PASSING: Final = frozenset({"overloaded", "stopped", "unavailable", "answers-not-read"})
 _SEQUENCE: Final = "application/cbor-seq"
 _T = TypeVar("_T")
 
@@ -154,9 +155,7 @@ class Client:
     network, not a whole stream. `attempts` is how often a request is sent while the node is busy or unreachable.
     """
 
-    def __init__(
-        self, url: str, *, token: str | None = None, timeout: float = 30.0, attempts: int = ATTEMPTS
-    ) -> None:
+    def __init__(self, url: str, *, token: str | None = None, timeout: float = 30.0, attempts: int = ATTEMPTS) -> None:
         if not url.startswith(("http://", "https://")):
             raise MalformedError(f"{url[:80]!r} is no address of a node", where="url", remedy="Write http://host:port")
         self.url = url.rstrip("/")
@@ -202,9 +201,7 @@ class Client:
         """Store a document (canonical bytes); returns its SHA-256."""
         digest = sha256(document).digest()
         headers = {"content-type": "application/json"}
-        self._send(
-            "PUT", f"/v1/documents/{digest.hex()}", params={"grade": grade}, content=document, headers=headers
-        )
+        self._send("PUT", f"/v1/documents/{digest.hex()}", params={"grade": grade}, content=document, headers=headers)
         return digest
 
     def put_documents(
@@ -231,6 +228,15 @@ class Client:
         """Look a record up by its typed subject, or an identifier in any spelling; None where there is none."""
         try:
             return _record(self._json("POST", "/v1/lookup", json={"subject": subject}))
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def actor(self, did: str) -> RecordView | None:
+        """Look an enrolled actor up by its DID; None where there is none."""
+        try:
+            return _record(self._json("GET", f"/v1/actors/{quote(did, safe=':%')}"))
         except ApiError as error:
             if error.status == 404:
                 return None
@@ -362,8 +368,16 @@ class Client:
 
     def _bulk(self, path: str, framed: list[bytes], read: Callable[[dict[str, Any]], _T]) -> list[_T]:
         headers = {"content-type": _SEQUENCE, "accept": _SEQUENCE}
-        answer = self._send("POST", path, content=b"".join(framed), headers=headers)
-        results, runs = _bulk_answer(answer.content, read, answer.status_code)
+        for attempt in range(1, self._attempts + 1):
+            answer = self._send("POST", path, content=b"".join(framed), headers=headers)
+            try:
+                results, runs = _bulk_answer(answer.content, read, answer.status_code)
+                break
+            except ApiError as error:
+                # What the stream took before it ended stands; sent again it answers with its place.
+                if not error.passing or attempt == self._attempts:
+                    raise
+                time.sleep(min(0.1 * 2**attempt, LONGEST_WAIT))
         if len(results) != len(framed):
             raise _stranger(path, f"it gave {len(results)} answers to {len(framed)} items")
         return _with_runs(results, runs)
@@ -393,9 +407,6 @@ def check_inclusion(info: LogInfo, raw: bytes, inclusion: Inclusion) -> Checkpoi
     if not verify_inclusion(leaf_hash(raw), inclusion.index, inclusion.size, inclusion.proof, inclusion.root):
         raise MalformedError("The proof does not lead from the entry to the root", where=f"entry {inclusion.index}")
     return checkpoint
-
-
-
 
 
 # -- reading answers ---------------------------------------------------------------------------------------------------
@@ -461,9 +472,7 @@ def _listed(answer: Mapping[str, Any], member: str) -> list[dict[str, Any]]:
 
 
 @_answer("a sequence of answers")
-def _bulk_answer(
-    content: bytes, read: Callable[[dict[str, Any]], _T], status: int
-) -> tuple[list[_T], list[Run]]:
+def _bulk_answer(content: bytes, read: Callable[[dict[str, Any]], _T], status: int) -> tuple[list[_T], list[Run]]:
     results: list[_T] = []
     runs: list[Run] = []
     decoder = cbor2.CBORDecoder(BytesIO(content))
@@ -473,7 +482,9 @@ def _bulk_answer(
         except cbor2.CBORDecodeEOF:
             return results, runs  # one that was cut off leaves fewer answers than items, which the caller counts
         if "error" in item:
-            raise ApiError(item["error"], status, item.get("detail", ""), where="the sequence sent")
+            busy = item["error"] in _PASSING
+            told = [str(item.get(name, "")) for name in ("detail", "where", "remedy")]
+            raise ApiError(str(item["error"]), 503 if busy else status, told[0], where=told[1], remedy=told[2])
         if "acknowledgement" in item:
             proof = tuple(bytes(value) for value in item["proof"])
             runs.append(Run(int(item["first"]), int(item["count"]), bytes(item["acknowledgement"]), proof))
@@ -503,8 +514,7 @@ def _with_runs(results: list[_T], runs: Sequence[Run]) -> list[_T]:
             raise MalformedError("The node acknowledged more entries than were sent", where=f"entry {run.first}")
         by_index.update(dict.fromkeys(range(run.first, run.first + run.count), run))
     return [
-        replace(result, run=by_index.get(result.index)) if isinstance(result, Receipt) else result
-        for result in results
+        replace(result, run=by_index.get(result.index)) if isinstance(result, Receipt) else result for result in results
     ]
 
 

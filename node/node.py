@@ -120,6 +120,7 @@ class Node:
             asyncio.create_task(self.sequencer.run(), name="sequencer"),
         ]
         try:
+            await self._pool.warm()
             self.publisher.finish()
             await self.publisher.publish_now(self.sequencer)
         except BaseException:

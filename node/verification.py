@@ -194,17 +194,16 @@ class _Examination:
         found += [step for step in (document, now, status) if step is not None]
         if self._snapshot.chain is not None:
             required.add(10)
-        # A registration outlives the delegation that it was made under, a certificate rests on its accreditation.
-        binding = statement.type == "certification"
-        if document is not None and (binding or self._request.document is not None):
+        needs_document = statement.type == "certification" or self._request.document is not None
+        if document is not None and needs_document:
             required.add(3)
         if status is not None:
             required.add(13)
-        if binding:
-            required.add(12)
         place = "not found in the log" if index is None else f"entry {index}"
         about = f"{statement.type} of {statement.sub} by {statement.iss} ({place})"
-        return Report.of(about, found, required, () if binding else {12})
+        # What was done within a right outlives it, unless somebody says so by a change of status (step 13): that an
+        # accreditation or delegation has ended since is told, and does not decide.
+        return Report.of(about, found, required, {12})
 
     # -- what it is about -----------------------------------------------------------------------------------------
 

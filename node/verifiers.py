@@ -73,6 +73,10 @@ class VerifierPool:
         context = multiprocessing.get_context("forkserver")
         return ProcessPoolExecutor(self._processes, mp_context=context, initializer=_start_worker)
 
+    async def warm(self) -> None:
+        """Start the workers, so that the first submission does not wait for them."""
+        await asyncio.gather(*(self._ask(()) for _ in range(self._processes)))
+
     async def check(self, checks: Sequence[Check]) -> list[bool]:
         """Answer all checks, in order; UnavailableError where the workers died under them again and again."""
         if len(checks) <= INLINE and not self._waiting and not self._free.locked():

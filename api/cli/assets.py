@@ -31,7 +31,16 @@ _FILES = "Files"
 _REGISTER: Final = frozenset({"identifier", "holder"})
 _CERTIFY: Final = frozenset(
     {
-        "identifier", "template", "class", "site", "standard", "accreditation", "credential", "nbf", "exp", "days",
+        "identifier",
+        "template",
+        "class",
+        "site",
+        "standard",
+        "accreditation",
+        "credential",
+        "nbf",
+        "exp",
+        "days",
         "months",
     }
 )
@@ -66,9 +75,7 @@ Nfc = Annotated[bool, typer.Option("--nfc", help="Bring cells to Unicode form NF
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Make every statement, send and write nothing", rich_help_panel=_FILES)
 ]
-Resume = Annotated[
-    bool, typer.Option("--resume", help="Go on where an earlier run ended", rich_help_panel=_FILES)
-]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where an earlier run ended", rich_help_panel=_FILES)]
 Grade = Annotated[str, typer.Option(help="Access to the documents: public, private, or none to keep them here")]
 
 
@@ -178,9 +185,7 @@ def certify(
         validity = period(desk.now(), days, start, until)
         columns = Columns(parse_map(mapping), tuple(template), _CERTIFY, only_mapped)
         floating = not start and not until
-        job = Certifications(
-            desk, signer, columns, scheme=scheme, fixed=fixed, validity=validity, floating=floating
-        )
+        job = Certifications(desk, signer, columns, scheme=scheme, fixed=fixed, validity=validity, floating=floating)
         if source is None:
             content = _read_document(document)
             values = {"identifier": identifier, **({"credential": credential} if credential else {})}

@@ -242,9 +242,7 @@ def read_secret(path: Path, what: str) -> str:
     """Read a passphrase or token from a file that only its owner may read."""
     try:
         if path.stat().st_mode & 0o077:
-            raise KeyFileError(
-                f"Others may read this {what} file", where=str(path), remedy=f"Run chmod 600 {path}"
-            )
+            raise KeyFileError(f"Others may read this {what} file", where=str(path), remedy=f"Run chmod 600 {path}")
         with path.open("rb") as stream:
             return stream.read(_MAX_SECRET).decode().rstrip("\n")
     except OSError as error:

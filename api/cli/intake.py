@@ -2,7 +2,7 @@
 
 Owns two files beside the input. `<input>.tial-state` lists the rows that the log accepted, under the input's SHA-256,
 so that a job which was cut off goes on with --resume and repeats nothing. `<input>.rejected.csv` holds rejected rows
-with their reasons; mended, it is an input itself. Memory is bounded: two requests under way, one bit a row to resume.
+with their reasons; mended, it is an input itself. Memory is bounded: three chunks, one bit a row to resume.
 
 A row whose answer was lost is refused as known when it is sent again; it counts as accepted if the log holds exactly
 what the row says (`Job.is_ours`).
@@ -29,7 +29,8 @@ from ledger.errors import MalformedError
 from ledger.log.tree import leaf_hash
 
 STATE_FORMAT: Final = "tial-intake-v1"
-IN_FLIGHT: Final = 2
+AHEAD: Final = 2
+"""Chunks made while one is under way. They are sent one by one: which of two equal rows wins is the file's order."""
 MAX_ROWS: Final = 1 << 32
 SHOWN: Final = 20
 """Rejections that a summary lists; the file has them all."""
@@ -237,11 +238,11 @@ class Intake:
         began = monotonic()
         rejects = Rejects(self._source)
         waiting: deque[tuple[list[Prepared], Future[list[ItemResult]]]] = deque()
-        with ThreadPoolExecutor(IN_FLIGHT, "intake") as pool:
+        with ThreadPoolExecutor(1, "intake") as pool:
             try:
                 for chunk in self._chunks(state, rejects):
                     waiting.append((chunk, pool.submit(self._send, chunk)))
-                    while len(waiting) > IN_FLIGHT:
+                    while len(waiting) > AHEAD:
                         self._settle(*waiting.popleft(), state, rejects)
                 while waiting:
                     self._settle(*waiting.popleft(), state, rejects)
@@ -304,9 +305,7 @@ class Intake:
         _check(self._info, results, [leaf_hash(made.statement) for made in chunk])
         return results
 
-    def _settle(
-        self, chunk: list[Prepared], future: Future[list[ItemResult]], state: State, rejects: Rejects
-    ) -> None:
+    def _settle(self, chunk: list[Prepared], future: Future[list[ItemResult]], state: State, rejects: Rejects) -> None:
         accepted: list[tuple[int, int]] = []
         for made, result in zip(chunk, future.result(), strict=True):
             index = result.index if isinstance(result, Receipt) else self._known(made, result)
@@ -359,4 +358,3 @@ def file_digest(path: Path) -> tuple[str, int]:
     except OSError as error:
         raise UsageError(f"The file cannot be read: {error.strerror}", where=str(path)) from error
     return digest.hexdigest(), lines
-

@@ -55,7 +55,9 @@ class Streams:
         self._stopping = False
 
     def admit(self) -> None:
-        """Refuse one stream too many: OverloadedError."""
+        """Refuse one stream too many (OverloadedError), and any once the node is stopping (StoppedError)."""
+        if self._stopping:
+            raise StoppedError("The node is shutting down", remedy="Send again when it is back")
         if len(self._readers) >= MAX_STREAMS:
             raise OverloadedError(f"{MAX_STREAMS} bulk streams are open", remedy="Send again when one has ended")
 
@@ -64,13 +66,18 @@ class Streams:
         self._readers.add(reader)
         reader.add_done_callback(self._readers.discard)
         if self._stopping:
-            reader.cancel()
+            _cancel(reader)
 
     def stop(self) -> None:
         """Let every stream read no further, answer what it took, and end."""
         self._stopping = True
         for reader in list(self._readers):
-            reader.cancel()
+            _cancel(reader)
+
+
+def _cancel(reader: asyncio.Task[None]) -> None:
+    """Cancel after the task's first step: one cancelled before it would never run, nor say that it has ended."""
+    asyncio.get_running_loop().call_soon(reader.cancel)
 
 
 class BulkResponse(Response):

@@ -104,14 +104,18 @@ async def put_many(request: Request) -> Response:
 
 
 def _put_all(store: DocumentFolder, documents: list[bytes], grade: str) -> bytes:
-    answers: list[bytes] = []
-    for data in documents:
+    refused: dict[int, LedgerError] = {}
+    for number, data in enumerate(documents):
         try:
             check_canonical(data)
-            answers.append(encode({"digest": store.put(data, grade)}))
         except LedgerError as error:
-            answers.append(encode_refused(Refused(error)))
-    return b"".join(answers)
+            refused[number] = error
+    stored = iter(store.put_many([data for number, data in enumerate(documents) if number not in refused], grade))
+    answers = [refused[number] if number in refused else next(stored) for number in range(len(documents))]
+    return b"".join(
+        encode_refused(Refused(answer)) if isinstance(answer, LedgerError) else encode({"digest": answer})
+        for answer in answers
+    )
 
 
 def _byte_strings(body: bytes) -> Iterator[bytes]:

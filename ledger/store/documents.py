@@ -1,9 +1,9 @@
 """Documents beside the log, by the SHA-256 of their bytes (DESIGN rule 9, sections 4 and 9).
 
-Owns a folder with two levels of fan-out: `ab/cd/<digest>` holds the bytes, `ab/cd/<digest>.json` the access grade and,
-once erased, when and why. Trusts nothing read back: bytes are digested again on every read. Erasing removes the bytes
-before the tombstone is written, so a tombstone means that they are gone; the digest in the log remains, and replaying
-the log never needs a document (DESIGN rule 3).
+Owns a folder with 256 folders in it: `ab/<digest>` holds one line of JSON with the access grade, then the bytes. Trusts
+nothing read back: bytes are digested again on every read. Erasing puts a tombstone, the line alone with when and why,
+in the file's place, so a tombstone means that the bytes are gone; the digest in the log remains, and replaying the log
+never needs a document (DESIGN rule 3).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -22,8 +22,8 @@ from ledger.errors import CorruptError, LedgerError, MalformedError
 from ledger.store.durable import (
     make_directories,
     read_bounded,
-    remove_file,
     remove_leftovers,
+    replace_file,
     replace_files,
     reporting,
     sync_directory,
@@ -73,7 +73,7 @@ class DocumentGradeError(LedgerError):
 
 @dataclass(frozen=True, slots=True)
 class _Note:
-    """What is kept beside the bytes. `erased` is (Unix seconds, reason), None while the document lives."""
+    """The line before the bytes. `erased` is (Unix seconds, reason), None while the document lives."""
 
     grade: str
     erased: tuple[int, str] | None = None
@@ -106,26 +106,51 @@ class DocumentFolder:
             StorageError: the operating system refused.
 
         """
+        (stored,) = self.put_many([data], grade)
+        if isinstance(stored, LedgerError):
+            raise stored
+        return stored
+
+    def put_many(self, documents: Sequence[bytes], grade: str) -> list[bytes | LedgerError]:
+        """Store documents durably, synced together; for each its digest, or the error that `put` would raise.
+
+        Raises:
+            MalformedError: an unknown grade; nothing was stored.
+            StorageError: the operating system refused; some may be stored, and putting them again is safe.
+
+        """
+        if grade not in GRADES:
+            raise MalformedError(f"the access grade is one of {', '.join(GRADES)}", where="grade")
+        answers: list[bytes | LedgerError] = []
+        files: list[tuple[Path, bytes]] = []
+        with self._writing():
+            for data in documents:
+                try:
+                    answers.append(self._stage(data, grade, files))
+                except LedgerError as error:
+                    answers.append(error)
+            for folder in {path.parent for path, _ in files}:
+                make_directories(folder, 0o700)
+            replace_files(files, 0o600)
+        return answers
+
+    def _stage(self, data: bytes, grade: str, files: list[tuple[Path, bytes]]) -> bytes:
+        """Check one document, and add what must be written for it to `files`."""
         if not 0 < len(data) <= MAX_DOCUMENT:
             raise MalformedError(
                 f"a document has 1 to {MAX_DOCUMENT} bytes, not {len(data)}", where="document", remedy="Split it"
             )
-        if grade not in GRADES:
-            raise MalformedError(f"the access grade is one of {', '.join(GRADES)}", where="grade")
         digest = sha256(data).digest()
-        path, note_path = self._paths(digest)
-        with self._writing():
-            note = _read_note(note_path)
-            if note is not None and note.erased is not None:
-                raise DocumentErasedError(digest, *note.erased)
-            if note is not None and note.grade != grade:
-                raise DocumentGradeError(
-                    f"the document is stored as {note.grade}", where=digest.hex(), remedy=f"Put it as {note.grade}"
-                )
-            if note is None or read_bounded(path, MAX_DOCUMENT) != data:
-                make_directories(path.parent, 0o700)
-                # The grade first: bytes without a grade could be shown to the wrong reader.
-                replace_files([(note_path, _Note(grade).encode()), (path, data)], 0o600)
+        path = self._path(digest)
+        note, stored = _read(path)
+        if note is not None and note.erased is not None:
+            raise DocumentErasedError(digest, *note.erased)
+        if note is not None and note.grade != grade:
+            raise DocumentGradeError(
+                f"the document is stored as {note.grade}", where=digest.hex(), remedy=f"Put it as {note.grade}"
+            )
+        if stored != data:
+            files.append((path, _Note(grade).encode() + b"\n" + data))
         return digest
 
     def get(self, digest: bytes) -> bytes:
@@ -136,13 +161,12 @@ class DocumentFolder:
             MalformedError: not a digest. CorruptError: an unreadable note. StorageError: the system refused.
 
         """
-        path, note_path = self._paths(digest)
-        data = read_bounded(path, MAX_DOCUMENT)
-        note = _read_note(note_path)
-        if note is not None and note.erased is not None:
-            raise DocumentErasedError(digest, *note.erased)
-        if data is None or note is None:
+        path = self._path(digest)
+        note, data = _read(path)
+        if note is None:
             raise _missing(digest)
+        if note.erased is not None:
+            raise DocumentErasedError(digest, *note.erased)
         if sha256(data).digest() != digest:
             raise DocumentAlteredError(
                 "the stored bytes are not those that the digest names",
@@ -158,7 +182,7 @@ class DocumentFolder:
             DocumentMissingError: never stored. Else as `get`.
 
         """
-        note = _read_note(self._paths(digest)[1])
+        note, _ = _read(self._path(digest))
         if note is None:
             raise _missing(digest)
         return note.grade
@@ -191,23 +215,21 @@ class DocumentFolder:
             raise MalformedError(f"a reason has 1 to {MAX_REASON} printable characters", where="reason")
         if at < 0:
             raise MalformedError("a time is a count of Unix seconds", where="at")
-        path, note_path = self._paths(digest)
+        path = self._path(digest)
         with self._writing():
-            note = _read_note(note_path)
+            note, _ = _read(path)
             if note is None:
                 raise _missing(digest)
-            leftovers = remove_leftovers(path.parent, path.name)  # of a put cut short by a crash
-            if remove_file(path) or leftovers:
+            if remove_leftovers(path.parent, path.name):  # of a put cut short by a crash
                 sync_directory(path.parent)
             if note.erased is None:
-                replace_files([(note_path, _Note(note.grade, (at, reason)).encode())], 0o600)
+                replace_file(path, _Note(note.grade, (at, reason)).encode() + b"\n", 0o600)
 
-    def _paths(self, digest: bytes) -> tuple[Path, Path]:
+    def _path(self, digest: bytes) -> Path:
         if len(digest) != _DIGEST_SIZE:
             raise MalformedError(f"a digest has {_DIGEST_SIZE} bytes, not {len(digest)}", where="digest")
         name = digest.hex()
-        folder = self._folder / name[:2] / name[2:4]
-        return folder / name, folder / f"{name}.json"
+        return self._folder / name[:2] / name
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -230,18 +252,19 @@ def _missing(digest: bytes) -> DocumentMissingError:
     )
 
 
-def _read_note(path: Path) -> _Note | None:
-    """Read the note beside a document, accepting only the bytes that we write."""
-    data = read_bounded(path, _MAX_NOTE)
-    if data is None:
-        return None
+def _read(path: Path) -> tuple[_Note | None, bytes]:
+    """Read note and bytes, accepting only a note that we write; (None, b"") where there is no file."""
+    content = read_bounded(path, _MAX_NOTE + MAX_DOCUMENT)
+    if content is None:
+        return None, b""
+    line, _, data = content.partition(b"\n")
     note = None
     with suppress(ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
-        value = json.loads(data)
+        value = json.loads(line[:_MAX_NOTE])
         grade, erased = str(value["grade"]), value.get("erased")
         note = _Note(grade, None if erased is None else (int(erased[0]), str(erased[1])))
-    if note is None or note.grade not in GRADES or note.encode() != data:
+    if note is None or note.grade not in GRADES or note.encode() != line or (note.erased and data):
         raise CorruptError(
-            "the note beside a document is unreadable", where=str(path), remedy="Restore it from a backup"
+            "the note before a document is unreadable", where=str(path), remedy="Restore it from a backup"
         )
-    return note
+    return note, data

@@ -1,8 +1,8 @@
 """Raw limits of this machine that no log built on the same parts can pass: one JSON object.
 
-Each figure is of one operation by itself, for as many seconds as asked: Ed25519 verification in one process and in two at
-once, SHA-256 of a leaf, fdatasync of an appended record and of an appended group, LevelDB puts and gets. Run it in the
-same minute as the other benchmarks: disks are shared, and cores change their speed.
+Each figure is of one operation by itself, for as many seconds as asked: Ed25519 verification in one process and in two
+at once, SHA-256 of a leaf, fdatasync of an appended record and of an appended group, LevelDB puts and gets. Run it in
+the same minute as the other benchmarks: disks are shared, and cores change their speed.
 
     .venv/bin/python scripts/bench/limits.py --seconds 2 --folder /var/tmp
 """

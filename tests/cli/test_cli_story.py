@@ -50,8 +50,9 @@ def test_an_altered_proof_is_invalid_and_ends_with_1(town: Town, tmp_path: Path)
 
 
 def test_the_same_identifier_twice_is_a_named_conflict(town: Town) -> None:
-    town.ok("register", "(01)06901234567892(21)TWICE", "--scheme", "gs1", "--key", town.key("acme"))
-    again = town.run("register", "(01)06901234567892(21)TWICE", "--scheme", "gs1", "--key", town.key("acme"), "--json")
+    arguments = ("register", "(01)06901234567892(21)TWICE", "--scheme", "gs1", "--key", town.key("acme"))
+    town.ok(*arguments)
+    again = town.run(*arguments, "--holder", town.dids["buyer"], "--json")
     assert (again.code, again.json["error"]) == (1, "already_registered")
 
 
@@ -76,7 +77,8 @@ def test_a_file_with_bad_rows_is_registered_resumed_and_its_rejects_mended(town:
     assert told["reasons"] == {"malformed": 2, "already_registered": 1}
     with Path(told["rejected_file"]).open(encoding="gb18030", newline="") as stream:
         rejected = list(csv.DictReader(stream))
-    assert [row["rejected_row"] for row in rejected] == ["7", "900", "1200"] or len(rejected) == 3
+    assert {row["rejected_row"] for row in rejected} == {"7", "900", "1201"}
+    rejected.sort(key=lambda row: int(row["rejected_row"]))
     assert all(row["rejected_detail"] for row in rejected)
     assert town.run("register", *options).code == 2
     resumed = town.run("register", *options, "--resume", "--json")
@@ -84,9 +86,10 @@ def test_a_file_with_bad_rows_is_registered_resumed_and_its_rejects_mended(town:
     document = town.ok("show", "vaa:88.118.8/I5")["record"]["digest"]
     assert len(document) == 64
     mended = tmp_path / "mended.csv"
-    text = Path(told["rejected_file"]).read_text(encoding="gb18030").replace("\r\n,,", "\r\n,M7,")
-    lines = [line for line in text.splitlines() if "M7" in line or "serial" in line]
-    mended.write_text("\n".join(lines) + "\n", encoding="gb18030")
+    with mended.open("w", encoding="gb18030", newline="") as stream:
+        writer = csv.DictWriter(stream, rejected[0])
+        writer.writeheader()
+        writer.writerow(rejected[0] | {"serial": "M7"})
     again = town.ok("register", "--from", mended, *options[2:])
     assert (again["accepted"], again["rejected"]) == (1, 0)
 

@@ -75,7 +75,8 @@ def test_many_are_answered_in_order_and_refused_alone(town: tuple[Running, Acts,
             assert result.run is not None
     leaves = {result.index: result.leaf for result in results if isinstance(result, Receipt)}
     info = client.log()
-    for run in {result.run.first: result.run for result in results if isinstance(result, Receipt) and result.run}.values():
+    runs = {result.run.first: result.run for result in results if isinstance(result, Receipt) and result.run}
+    for run in runs.values():
         check_acknowledgement(info, run, [leaves[index] for index in range(run.first, run.first + run.count)])
     again = list(client.submit_many(raws[:5], in_flight=2))
     assert all(isinstance(result, Receipt) and result.duplicate for result in again)
@@ -120,9 +121,7 @@ def test_records_are_looked_up_by_any_spelling(town: tuple[Running, Acts, Party]
         client.lookup("no such subject at all")
 
 
-def test_inclusion_is_checked_against_the_signed_checkpoint(
-    town: tuple[Running, Acts, Party], client: Client
-) -> None:
+def test_inclusion_is_checked_against_the_signed_checkpoint(town: tuple[Running, Acts, Party], client: Client) -> None:
     raw = registration(town, "PROVEN")
     index = client.submit(raw).index
     published = client.publish()

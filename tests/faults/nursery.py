@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 from load import Orders
 from nodes import NodeWorld, Party, make_log, settle
+from running import make_log as make_served_log
 
-from node.config import Config
+from node.config import Config, load_config
 from node.node import Node
 
 HERE = Path(__file__).resolve().parent
@@ -96,3 +97,15 @@ def begin(base: Path, now: int) -> Config:
 
     asyncio.run(story())
     return config
+
+
+def prepare(folder: Path, now: int) -> tuple[Path, bytes]:
+    """A log with an enterprise that may register: its configuration file and log id."""
+    path, acts = make_served_log(folder, log={"verifiers": 1, "interval": 0.1})
+
+    async def story() -> None:
+        async with Node(load_config(path)) as node:
+            await settle(node, NodeWorld(node.log_id, now), Party("enterprise"))
+
+    asyncio.run(story())
+    return path, acts.log_id

@@ -20,12 +20,17 @@ from pathlib import Path
 from typing import Any
 
 from acknowledged import Acknowledged, cut_power
+from http_load import Clients
 from load import Orders
-from nursery import Nursery, begin, nursery
+from nursery import Nursery, begin, nursery, prepare
+from running import Running
+
+from node.config import load_config
 
 __all__ = ["nursery"]
 
 ROUNDS = int(os.environ.get("TIAL_CRASH_ROUNDS", "100"))
+HTTP_ROUNDS = int(os.environ.get("TIAL_CRASH_HTTP_ROUNDS", "5"))
 SEED = int(os.environ.get("TIAL_CRASH_SEED", "3"))
 CHECK_EVERY = 4
 REBUILD_EVERY = 5
@@ -95,3 +100,22 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def test_a_server_killed_under_http_load_keeps_what_it_acknowledged(tmp_path: Path):
+    """The same through the real server and real connections, with fewer rounds because it starts more slowly."""
+    chance = random.Random(SEED)
+    now = int(time.time())
+    path, log_id = prepare(tmp_path / "log", now)
+    config = load_config(path)
+    held = Acknowledged()
+    for number in range(HTTP_ROUNDS):
+        server = Running(path)
+        clients = Clients(server.url, log_id, now, f"R{number}", held)
+        clients.wait_for_load(len(held.places) + 200)
+        time.sleep(chance.uniform(0, 0.5))
+        server.kill()
+        clients.stop()
+        held.see_published(config)
+    asyncio.run(held.check(config, rebuild=tmp_path / "rebuilt"))
+    assert len(held.places) >= 200 * HTTP_ROUNDS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nodes import NodeWorld, Party, admitted, settle
+from nodes import NodeWorld, Party, admitted, log_time, settle
 
 from ledger.crypto.canonical import canonical_json
 from ledger.log.checkpoint import Checkpoint
@@ -56,6 +56,7 @@ async def play(config: Config) -> Made:
         await node.publisher.publish_now(node.sequencer)
         entries = node.reader.iter_entries(0, node.publisher.published.size)
         registration = next(st for st in map(decode_statement, entries) if st.sub == ITEM)
+        world.time = log_time(node)  # acts of tests take effect then, when every record is there
         return Made(config, world, parties, registration, *map(decode_statement, certifications))
 
 

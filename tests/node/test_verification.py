@@ -88,7 +88,8 @@ def test_everything_in_the_log_is_valid(made: Made):
         assert verdict(report, 10) is CANNOT_TELL  # no chain: not required, and said
         assert verdict(report, 9) is CANNOT_TELL
     whole = ask(made, {"subject": made.certification.sub})[0]
-    assert {2, 3, 4, 5, 8, 11, 12, 13} <= whole.required
+    assert {2, 3, 4, 5, 8, 11, 13} <= whole.required
+    assert whole.informative == {12}, "an ended accreditation is told, and does not decide"
     assert "operator" in " ".join(whole.rests_on)
 
 

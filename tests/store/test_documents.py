@@ -29,14 +29,14 @@ def store(tmp_path: Path) -> DocumentFolder:
 
 def path_of(tmp_path: Path) -> Path:
     name = DIGEST.hex()
-    return tmp_path / "documents" / name[:2] / name[2:4] / name
+    return tmp_path / "documents" / name[:2] / name
 
 
 def test_a_document_is_stored_under_its_digest(store: DocumentFolder, tmp_path: Path):
     assert store.put(DATA, "public") == DIGEST
     assert store.get(DIGEST) == DATA
     assert (store.grade(DIGEST), store.state(DIGEST)) == ("public", "present")
-    assert path_of(tmp_path).read_bytes() == DATA
+    assert path_of(tmp_path).read_bytes() == b'{"grade": "public"}\n' + DATA
     assert path_of(tmp_path).stat().st_mode & 0o077 == 0
 
 
@@ -66,7 +66,7 @@ def test_missing_erased_and_altered_are_told_apart(store: DocumentFolder, tmp_pa
         with pytest.raises(DocumentMissingError):
             use(DIGEST)
     store.put(DATA, "public")
-    path_of(tmp_path).write_bytes(DATA + b" ")
+    path_of(tmp_path).write_bytes(path_of(tmp_path).read_bytes() + b" ")
     assert store.state(DIGEST) == "altered"
     with pytest.raises(DocumentAlteredError):
         store.get(DIGEST)
@@ -95,11 +95,17 @@ def test_an_erased_document_is_gone_and_stays_gone(store: DocumentFolder, tmp_pa
     assert store.grade(DIGEST) == "private"
 
 
-def test_an_erasure_cut_short_is_finished_by_the_next(store: DocumentFolder, tmp_path: Path):
-    store.put(DATA, "public")
-    path_of(tmp_path).unlink()
-    store.erase(DIGEST, 5, "finished")
-    assert store.state(DIGEST) == "erased"
+def test_many_are_stored_together_and_each_has_its_own_answer(store: DocumentFolder):
+    store.put(DATA, "private")
+    store.put(b"gone", "public")
+    store.erase(sha256(b"gone").digest(), 5, "erased")
+    answers = store.put_many([b"one", b"", DATA, b"gone", b"one", b"two"], "public")
+    assert [type(answer).__name__ for answer in answers] == [
+        "bytes", "MalformedError", "DocumentGradeError", "DocumentErasedError", "bytes", "bytes",
+    ]  # fmt: skip
+    assert (store.get(sha256(b"one").digest()), store.get(sha256(b"two").digest())) == (b"one", b"two")
+    with pytest.raises(MalformedError):
+        store.put_many([b"three"], "secret")
 
 
 @pytest.mark.parametrize(("at", "reason"), [(-1, "r"), (1, ""), (1, "x" * 201), (1, "two\nlines")])
@@ -112,12 +118,12 @@ def test_a_tombstone_needs_a_time_and_a_reason(store: DocumentFolder, at: int, r
 
 @pytest.mark.parametrize(
     "note",
-    [b"", b"{}", b"[1]", b"null", b'{"grade": "secret"}', b'{"grade": "public"} ', b'{"erased": [], "grade": "public"}',
+    [b"{}", b"[1]", b"null", b'{"grade": "secret"}', b'{"grade": "public"} ', b'{"erased": [5, "r"], "grade": "public"}', b'{"erased": [], "grade": "public"}',
      b'{"erased": [Infinity, "r"], "grade": "public"}', b"\xff", b"[" * 4000],
 )  # fmt: skip
 def test_an_unreadable_note_is_damage_not_a_guess(store: DocumentFolder, tmp_path: Path, note: bytes):
     store.put(DATA, "public")
-    path_of(tmp_path).with_name(f"{DIGEST.hex()}.json").write_bytes(note)
+    path_of(tmp_path).write_bytes(note + b"\n" + DATA)
     for use in (store.get, store.grade):
         with pytest.raises(CorruptError, match="unreadable"):
             use(DIGEST)

@@ -2,8 +2,9 @@
 
 Starts the server that scripts/build-peers built, in a folder of its own, listening on a loopback address only; keeps a
 number of connections busy with POST /add, each with an entry of 460 unique bytes; requires that its last checkpoint
-covers every entry that it acknowledged; stops it. It answers after an entry is durable and has an index. It checks no
-signature. Its batches close at 256 entries or after a second, so few clients mean slow answers; latency is the clients'.
+covers every entry that it acknowledged; stops it. The server answers after an entry is durable and has an index, and
+checks no signature. Its batches close at 256 entries or after a second, so few clients mean slow answers; latency is
+what the clients see.
 
     .venv/bin/python scripts/bench/peers/peer_tessera.py --seconds 10 --clients 512 --folder /var/tmp
 
