@@ -1,0 +1,1 @@
+"""The domain: no network, no threads, no clock. Importable alone as a verifier with few dependencies."""

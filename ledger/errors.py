@@ -1,8 +1,8 @@
 """One tree of errors; each can explain itself to a person.
 
 Every error that leaves a public function of this project is a `LedgerError`. It carries what is wrong (`detail`), the
-place (`where`: a field path, an offset, a file) and how to mend it (`remedy`). The class attribute `code` is stable: the
-API puts it into problem details, the command line maps it to an exit code, tests match on it and never on the words.
+place (`where`: a field path, an offset, a file) and how to mend it (`remedy`). The class attribute `code` is stable:
+the API puts it into problem details, the command line maps it to an exit code, tests match it and never the words.
 """
 
 from __future__ import annotations

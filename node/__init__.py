@@ -1,0 +1,1 @@
+"""The process: sequencer, publisher, anchor worker, chain backends, configuration. Imports ledger only."""

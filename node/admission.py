@@ -112,7 +112,7 @@ class Admission:
         return log
 
     def admit(self, st: Statement, key: bytes, good: bool) -> Outcome:
-        """Decide about one statement whose signature was checked against `key` (b"" where it was not) with result `good`."""
+        """Decide about a statement; `good` is the result of checking its signature with `key`, b"" where nobody did."""
         known = self._acts.get(st.act)
         if known is not None:
             return known
@@ -142,7 +142,7 @@ class Admission:
         return None
 
     def close_batch(self, now: int) -> int:
-        """Append the manifest of the open batch with time `now`; returns the size at which a checkpoint can be signed."""
+        """Append the manifest of the open batch with time `now`; returns a size at which a checkpoint can be signed."""
         log, batch = self._log(), self._batch()
         draft = Draft(
             type="manifest",

@@ -1,7 +1,7 @@
 """The node's configuration: one TOML file, environment variables over it, and nothing unknown accepted.
 
-Paths are relative to the file. `TIAL_<SECTION>_<KEY>` overrides a key of a section, `TIAL_<KEY>` one at the top. Secrets
-never stand in the file: it names key files, and where their passphrase comes from.
+Paths are relative to the file. `TIAL_<SECTION>_<KEY>` overrides a key of a section, `TIAL_<KEY>` one at the top.
+Secrets never stand in the file: it names key files, and where their passphrase comes from.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class KeysConfig:
 
     cose: str = "keys/cose.key"
     note: str = "keys/note.key"
-    passphrase_file: str = "keys/passphrase"
+    passphrase_file: str = "keys/passphrase"  # noqa: S105 - the name of a file
     passphrase: str = field(default="", repr=False)
     """From the environment only; refused in the file."""
 
@@ -149,7 +149,7 @@ def load_config(path: Path, environment: Mapping[str, str] | None = None) -> Con
     for name, section in SECTIONS.items():
         top[name] = _section(section, name, table.pop(name, {}), env)
     if table:
-        unknown = sorted(table)[0]
+        unknown = min(table)
         raise ConfigError("Unknown key", where=unknown, remedy=f"Known are data, lock and {', '.join(SECTIONS)}")
     return Config(base=path.parent.absolute(), **top)
 
@@ -173,7 +173,7 @@ def _section(section: type[Any], name: str, given: object, env: Mapping[str, str
         elif item.name in given:
             values[item.name] = _typed(given.pop(item.name), hints[item.name], f"{name}.{item.name}")
     if given:
-        unknown = sorted(given)[0]
+        unknown = min(given)
         raise ConfigError("Unknown key", where=f"{name}.{unknown}", remedy=f"Known are {', '.join(hints)}")
     made = section(**values)
     for bounded, (least, most) in BOUNDS.get(name, {}).items():

@@ -1,7 +1,7 @@
 """Making a log: genesis, its first durable entry, and the lock that belongs to it.
 
-Root authorities consent to the genesis before it is signed. For a consortium their keys are elsewhere: `draft` gives the
-digest that they sign; `create` takes their consents.
+Root authorities consent to the genesis before it is signed. For a consortium their keys are elsewhere: the draft
+gives the digest that they sign, `create_log` takes their consents.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from typing import Self
 
 from ledger.crypto.keyfile import load as load_key
 from ledger.crypto.secp256k1 import Secp256k1Signer
@@ -164,7 +165,7 @@ class Node:
             if error is not None:
                 raise error
 
-    async def __aenter__(self) -> Node:
+    async def __aenter__(self) -> Self:
         await self.start()
         return self
 
@@ -230,7 +231,10 @@ class Node:
         admin = load_key(self.config.path(config.admin), passphrase)
         deployer = Deployer(JsonRpc(config.url, timeout=config.timeout), as_chain_signer(admin))
         found = deployer.establish(
-            log=self.log_id, origin=self.origin, sender=old.sender.address, authoriser=as_chain_signer(authoriser).address
+            log=self.log_id,
+            origin=self.origin,
+            sender=old.sender.address,
+            authoriser=as_chain_signer(authoriser).address,
         )
         log.warning("deployed again: set chain.contract", extra={"contract": found.contract, "block": found.block})
         rpc = JsonRpc(config.url, timeout=config.timeout)

@@ -31,7 +31,7 @@ from ledger.store.tiles import TileReader, TileWriter
 log = logging.getLogger(__name__)
 
 ChainHead = Callable[[bytes], tuple[int, bytes] | None]
-"""Asks the chain for its final head of the log with this id: (size, root), None where it knows no such log; UnavailableError."""
+"""Asks the chain for its head of the log with this id: (size, root), None where it knows none; UnavailableError."""
 
 
 @dataclass(frozen=True, slots=True)

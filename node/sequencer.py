@@ -4,8 +4,8 @@ Statements are decoded, their signatures checked beside the main thread, decided
 consecutive indexes, one append to the journal, one fdatasync. Only then does anybody get an answer. While one group is
 being made durable the next one is decided, so load makes groups larger instead of slower.
 
-Interface contracts: `submit` returns after durability or not at all; a failed append stops the sequencer for good, every
-waiting submitter gets the error, and nothing after it is ever acknowledged.
+Interface contracts: `submit` returns after durability or not at all; a failed append stops the sequencer for good,
+every waiting submitter gets the error, and nothing after it is ever acknowledged.
 """
 
 from __future__ import annotations
@@ -240,7 +240,7 @@ class Sequencer:
                 else:
                     self._wake.clear()
                     await self._wake.wait()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody may be left waiting
             failure = _as_failure(error)
             self._fail(failure)
             if committing is not None:  # what is being written ends first: the stores may be closed after this
@@ -295,7 +295,7 @@ class Sequencer:
             for closer in closers:
                 if not closer.done():
                     closer.set_result(size)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody may be left waiting
             failure = _as_failure(error)
             _give_up_all(taken, closers, failure)
             self._fail(failure)

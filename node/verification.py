@@ -152,9 +152,7 @@ def open_chain(config: ChainConfig) -> EvmChain | None:
     if not config.url:
         return None
     rpc = JsonRpc(config.url, timeout=config.timeout)
-    return EvmChain(
-        rpc, chain_id=config.chain_id, contract=config.contract, finality=Finality.parse(config.finality)
-    )
+    return EvmChain(rpc, chain_id=config.chain_id, contract=config.contract, finality=Finality.parse(config.finality))
 
 
 def examine(snapshot: Snapshot, request: Request, newest: Any = None) -> Report:

@@ -8,8 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from world import FOREVER, Party, World, key
-
 from ledger.crypto import keyfile
 from ledger.crypto.suites import Signer
 from ledger.state.records import BatchRecord
@@ -19,6 +17,7 @@ from node.genesis import Policy, RootMember, create_log, draft_genesis
 from node.node import Node
 from node.recovery import DataFolder
 from node.submission import Admitted, Outcome
+from tests.world import FOREVER, Party, World, key
 
 PASSPHRASE = "only a test"
 ORIGIN = "example.org/log"
@@ -60,7 +59,7 @@ def save_keys(base: Path, **signers: Signer) -> None:
 
 
 class NodeWorld(World):
-    """The consortium's drafts, for a log that a real node keeps: `take` gathers statements instead of admitting them."""
+    """The consortium's drafts, for a log that a real node keeps: `take` gathers statements, it does not admit them."""
 
     def __init__(self, log_id: bytes, now: int | None = None) -> None:
         self.roots = [Party(f"root {n}") for n in range(3)]

@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from world import Party, World, key
 
 from ledger.crypto import keyfile
 from ledger.state.view import MemoryState
 from ledger.statements import Statement, decode_statement
 from node.genesis import Policy, RootMember, create_log, draft_genesis
 from node.recovery import DataFolder
+from tests.world import Party, World, key
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 ORIGIN = "example.org/log"

@@ -138,7 +138,7 @@ def _request(what: str) -> dict[str, Any]:
     try:
         proof = orjson.loads(_read(path, _MAX_PROOF))
         if proof["format"] != PROOF_FORMAT:
-            raise KeyError("format")  # noqa: TRY301 - all that is wrong with the file is told in one way
+            raise KeyError("format")
         return {name: proof[name] for name in _MEMBERS}
     except (ValueError, KeyError, TypeError) as error:
         raise MalformedError(

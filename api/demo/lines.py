@@ -111,9 +111,7 @@ def _request(row: Mapping[str, str]) -> CertificateRequest:
         site=row["site"],
         report=row["report_no"],
         tested_on=row["tested_on"],
-        tests=tuple(
-            {"name": row[f"test_{n}"], "value": row[f"value_{n}"], "unit": row[f"unit_{n}"]} for n in (1, 2)
-        ),
+        tests=tuple({"name": row[f"test_{n}"], "value": row[f"value_{n}"], "unit": row[f"unit_{n}"]} for n in (1, 2)),
         conclusion=row["conclusion"],
         months=int(row["valid_months"]),
     )

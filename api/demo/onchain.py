@@ -33,9 +33,7 @@ class AnchorReader:
 
     def __init__(self, url: str, contract: str) -> None:
         self._web3 = Web3(HTTPProvider(url, request_kwargs={"timeout": 10}))
-        self._contract = self._web3.eth.contract(
-            address=Web3.to_checksum_address(contract), abi=load_artifact().abi
-        )
+        self._contract = self._web3.eth.contract(address=Web3.to_checksum_address(contract), abi=load_artifact().abi)
         self._where = url
 
     def anchors(self, log_id: bytes) -> list[ChainAnchor]:

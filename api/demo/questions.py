@@ -188,9 +188,7 @@ class Inquiry:
             "the certificate's document has the digest that was signed, and is the one that was issued",
             sha256(document) == entry.digest and document == certificate.document,
         )
-        self._complete(
-            question, (AccreditationRecord, entry.iss, credential.accreditation), accreditation.head
-        )
+        self._complete(question, (AccreditationRecord, entry.iss, credential.accreditation), accreditation.head)
         question.report = self._verify(question, {"subject": certificate.credential})
         return question
 
@@ -280,7 +278,8 @@ class Inquiry:
         last = anchors[-1]
         question.check(
             f"the newest anchor is the whole log as downloaded: size {last.size}",
-            last.size == self.audit.checkpoint.size and last.root == self.audit.checkpoint.root, "the chain",
+            last.size == self.audit.checkpoint.size and last.root == self.audit.checkpoint.root,
+            "the chain",
         )
         question.report = self._verify(question, {"index": index})
         return question
@@ -288,11 +287,13 @@ class Inquiry:
     def _anchored(self, question: Question, anchors: Sequence[ChainAnchor], anchor: ChainAnchor, index: int) -> None:
         question.check(
             f"the contract's root at size {anchor.size}, read by web3, is the one computed here from the entries",
-            self.chain.root(self.log_id, anchor.size) == self.audit.root_at(anchor.size), "the chain",
+            self.chain.root(self.log_id, anchor.size) == self.audit.root_at(anchor.size),
+            "the chain",
         )
         question.check(
             f"all {len(anchors)} anchors on the chain are roots of this log",
-            all(found.root == self.audit.root_at(found.size) for found in anchors), "the chain",
+            all(found.root == self.audit.root_at(found.size) for found in anchors),
+            "the chain",
         )
         proof = tuple(self._proof(index, anchor.size))
         leaf = self.audit.leaves[index]
@@ -300,7 +301,8 @@ class Inquiry:
         question.check(
             f"the contract itself verifies that entry {index} is in it ({len(proof)} hashes), and refuses another leaf",
             self.chain.includes(self.log_id, anchor.size, index, leaf, proof)
-            and not self.chain.includes(self.log_id, anchor.size, index, wrong, proof), "the chain",
+            and not self.chain.includes(self.log_id, anchor.size, index, wrong, proof),
+            "the chain",
         )
 
     def _proof(self, index: int, size: int) -> list[bytes]:

@@ -86,9 +86,7 @@ def json_body(description: str, example: Any) -> dict[str, Any]:
     return {"requestBody": {"required": True, "description": description, "content": content}}
 
 
-def parameter(
-    name: str, place: str, description: str, example: str | int, *, required: bool = True
-) -> dict[str, Any]:
+def parameter(name: str, place: str, description: str, example: str | int, *, required: bool = True) -> dict[str, Any]:
     """A parameter of the path, the query or the header."""
     kind = "integer" if isinstance(example, int) else "string"
     return {

@@ -28,9 +28,7 @@ _TEXT = "text/plain; charset=utf-8"
 @router.get(
     "/checkpoint",
     summary="The newest published checkpoint (C2SP signed note)",
-    responses=binary_answer(
-        "Signed note", _TEXT, "example.org/log\n4800\nd3…=\n\n— example.org/log Gi…=\n"
-    )
+    responses=binary_answer("Signed note", _TEXT, "example.org/log\n4800\nd3…=\n\n— example.org/log Gi…=\n")
     | problems(404),
 )
 @router.head("/checkpoint", include_in_schema=False)

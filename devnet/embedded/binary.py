@@ -16,9 +16,7 @@ from pathlib import Path
 from ledger.errors import LedgerError
 
 NPM_FOLDER = Path(__file__).resolve().parents[2] / "contracts" / "node_modules"
-REMEDY = (
-    "Run `npm ci` in contracts/, or install anvil elsewhere and set TIAL_ANVIL to the path of the program"
-)
+REMEDY = "Run `npm ci` in contracts/, or install anvil elsewhere and set TIAL_ANVIL to the path of the program"
 
 
 class AnvilNotFoundError(LedgerError):

@@ -106,7 +106,7 @@ def der_to_p1363(der: bytes) -> bytes:
     """
     try:
         if len(der) > _DER_MAX:
-            raise ValueError  # noqa: TRY301 - all faults of the encoding get the one answer below
+            raise ValueError
         r, s = decode_dss_signature(der)
         signature = join(r, s)
     except (ValueError, OverflowError):

@@ -102,9 +102,7 @@ class Report:
             raise MalformedError("a required step is one of the table that may decide", where="required")
 
     @classmethod
-    def of(
-        cls, about: str, steps: Iterable[Step], required: Iterable[int], informative: Iterable[int] = ()
-    ) -> Report:
+    def of(cls, about: str, steps: Iterable[Step], required: Iterable[int], informative: Iterable[int] = ()) -> Report:
         """Build a report from steps in any order."""
         ordered = tuple(sorted(steps, key=lambda step: step.number))
         return cls(about, ordered, frozenset(required), frozenset(informative))

@@ -80,9 +80,7 @@ def check_document(
     return Step(3, Verdict.VALID, reason, rests_on)
 
 
-def check_signatures(
-    statement: Statement, keys: Iterable[PublicKey], *, rests_on: tuple[str, ...] = ()
-) -> Step:
+def check_signatures(statement: Statement, keys: Iterable[PublicKey], *, rests_on: tuple[str, ...] = ()) -> Step:
     """Step 4: the statement, and every consent in it, is signed by one of `keys`, the one that its kid names.
 
     `rests_on` says where the keys come from. Whether a key was in force is step 11's question.

@@ -34,7 +34,7 @@ class GroupTree:
         return self._rows[-1][0]
 
     def range_proof(self, first: int, count: int) -> list[bytes]:
-        """The hashes that complete the run `first` .. `first + count` to the root, as `proofs.range_proof` orders them."""
+        """The hashes that complete the run of `count` from `first` to the root, ordered as by `proofs.range_proof`."""
         last = first + count
         if first < 0 or count < 1 or last > self.size:
             raise MalformedError(f"The run {first}..{last} does not lie in a group of {self.size}")

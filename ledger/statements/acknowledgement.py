@@ -1,8 +1,8 @@
 """Signed acknowledgements and refusals: what a submitter holds against a log that forgets (DESIGN section 6).
 
 An acknowledgement covers a *group*: entries at consecutive indexes that became durable together. It signs the array
-["tial-ack-v1", log id, first index, size, root of the group's leaf hashes, log time, publish-by] as a COSE_Sign1 of its own
-type; a submitter's run inside the group is proven by a range proof (`ledger.log.proofs`). A checkpoint signed after
+["tial-ack-v1", log id, first index, size, root of the group's leaf hashes, log time, publish-by] as a COSE_Sign1 of its
+own type; a submitter's run inside the group is proven by a range proof (`ledger.log.proofs`). A checkpoint signed after
 publish-by whose tree lacks the entry contradicts it. A refusal signs ["tial-refusal-v1", log id, act, reason, size, log
 time]: what was refused, why, and on top of which log size.
 """

@@ -240,9 +240,9 @@ class Index:
         if saved is not None:
             return saved
         made = KeyFilter()
-        with _explaining(self._path):
-            with self._database.iterator(prefix=_RECORD, include_value=False, fill_cache=False) as keys:
-                made.add(key[1:] for key in keys)
+        rows = self._database.iterator(prefix=_RECORD, include_value=False, fill_cache=False)
+        with _explaining(self._path), rows as keys:
+            made.add(key[1:] for key in keys)
         return made
 
     def _get(self, key: bytes) -> bytes | None:

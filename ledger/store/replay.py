@@ -78,7 +78,9 @@ def replay(
     """
     view = Overlay(index.record)
     size = index.covers
-    counts = None if size else Counter[str]()  # of the open batch; unknown until the first manifest when starting inside
+    counts = (
+        None if size else Counter[str]()
+    )  # of the open batch; unknown until the first manifest when starting inside
     changes: list[Change] = []
     batches: list[tuple[int, int]] = []
     leaves: list[bytes] = []

@@ -25,7 +25,7 @@ from node.genesis import Policy, RootMember, create_log, draft_genesis
 from node.recovery import DataFolder
 
 ROOT = Path(__file__).resolve().parents[2]
-PASSPHRASE = "benchmark"
+PASSPHRASE = "benchmark"  # noqa: S105 - protects nothing
 YEAR = 365 * 86_400
 
 
@@ -69,9 +69,7 @@ def make_log(folder: Path, *, verifiers: int = 2, port: int = 0) -> Path:
     keyfile.save(folder / "keys/cose.key", cose_key, PASSPHRASE)
     keyfile.save(folder / "keys/note.key", note_key, PASSPHRASE)
     path = folder / "tial.toml"
-    path.write_text(
-        f'[http]\nport = {port or free_port()}\nrate = 0.0\n[log]\nverifiers = {verifiers}\n'
-    )
+    path.write_text(f"[http]\nport = {port or free_port()}\nrate = 0.0\n[log]\nverifiers = {verifiers}\n")
     secret = folder / "keys/passphrase"
     secret.touch(0o600)
     secret.write_text(PASSPHRASE)
@@ -131,7 +129,7 @@ class Server:
 def start(config: Path) -> Server:
     """Start a node on `config` and wait until it is ready."""
     port = load_config(config).http.port
-    process = subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(
         [sys.executable, "-m", "api.cli.main", "serve", "--config", str(config)], cwd=ROOT, stderr=subprocess.DEVNULL
     )
     server = Server(config, process, port, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import socket
 import threading
 import time
@@ -47,8 +48,6 @@ def bulk(port: int, connections: Sequence[Iterable[bytes]]) -> BulkResult:
 
 
 def _items(body: bytes) -> Iterable[dict[str, object]]:
-    import io
-
     stream = io.BytesIO(body)
     decoder = cbor2.CBORDecoder(stream)
     while stream.tell() < len(body):

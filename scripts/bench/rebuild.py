@@ -8,6 +8,7 @@ from pathlib import Path
 
 import common
 import load
+
 from node.config import load_config
 from node.rebuild import rebuild
 
@@ -32,7 +33,10 @@ def main() -> None:
             server.stop()
         done = rebuild(load_config(config))
     common.report(
-        "rebuild", entries=done.entries, seconds=round(done.seconds, 2), entries_per_second=round(done.entries / done.seconds)
+        "rebuild",
+        entries=done.entries,
+        seconds=round(done.seconds, 2),
+        entries_per_second=round(done.entries / done.seconds),
     )
 
 

@@ -1,7 +1,7 @@
 """Ten million entries: memory while taking them, then proofs, restart and index rebuild at that size.
 
-Slow (about half an hour) and large (about 10 GB of disk). Statements are signed as they are sent, so the rate here is not
-the node's best; `bulk` measures that.
+Slow (about half an hour) and large (about 10 GB of disk). Statements are signed as they are sent, so the rate here is
+not the node's best; `bulk` measures that.
 """
 
 from __future__ import annotations
@@ -64,7 +64,11 @@ def main() -> None:
                 raise SystemExit(f"{result.refused} refused at {first}")
             done = first + STEP
             if done in {STEP, 1_000_000} or done % 1_000_000 == 0:
-                point: dict[str, object] = {"entries": done, "rate": round(done / (time.perf_counter() - begun)), **server.memory()}
+                point: dict[str, object] = {
+                    "entries": done,
+                    "rate": round(done / (time.perf_counter() - begun)),
+                    **server.memory(),
+                }
                 if done in {1_000_000, options.count}:
                     time.sleep(3)
                     point["proof"] = proof_times(server)
@@ -77,7 +81,7 @@ def main() -> None:
         server.stop()
         common.report("soak", count=options.count, track=track, restart_seconds=round(restart, 2))
         if not options.no_rebuild:
-            subprocess.run(  # noqa: S603
+            subprocess.run(
                 [sys.executable, "-m", "api.cli.main", "index", "rebuild", "--config", str(config), "--json"],
                 cwd=common.ROOT,
                 check=True,

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 
 import pytest
-from chain_world import TinyLog, World, wait_until
 
 from devnet.embedded.rpc import call
 from ledger.crypto import secp256k1
@@ -22,6 +21,7 @@ from node.chain import transactions
 from node.chain.deploy import Deployer
 from node.chain.protocol import ContractMissingError, Finality, TransactionRefusedError
 from node.outbox import AnchorState, Outbox
+from tests.chain_world import TinyLog, World, wait_until
 
 is_state = Callable[[], bool]
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import httpx
 import orjson
 import pytest
-from running import OPERATOR_TOKEN, Acts, Running, make_log, running
-from world import Party
+
+from tests.running import OPERATOR_TOKEN, Acts, Running, make_log, running
+from tests.world import Party
 
 
 @dataclass

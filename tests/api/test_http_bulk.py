@@ -9,12 +9,12 @@ from typing import Any
 
 import cbor2
 import httpx
-from running import SEQUENCE
-from world import key
 
 from ledger.log.proofs import root_from_range
 from ledger.log.tree import leaf_hash
 from ledger.statements.acknowledgement import open_acknowledgement
+from tests.running import SEQUENCE
+from tests.world import key
 
 
 def items(content: bytes) -> list[dict[str, Any]]:

@@ -5,9 +5,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from running import COSE
 from test_http_submit import check_problem
-from world import DAY, Party, credential, key
 
 from ledger.log.checkpoint import open_checkpoint
 from ledger.log.notes import Vkey
@@ -15,6 +13,8 @@ from ledger.log.proofs import verify_consistency, verify_inclusion
 from ledger.log.tiles import decode_entry_bundle, entries_path, tile_path
 from ledger.log.tree import leaf_hash
 from ledger.statements import decode_statement, subjects
+from tests.running import COSE
+from tests.world import DAY, Party, credential, key
 
 
 def get(site, path: str, **headers: str) -> httpx.Response:

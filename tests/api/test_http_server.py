@@ -9,13 +9,13 @@ import sys
 import threading
 import time
 
-from running import REPOSITORY, SEQUENCE, make_log, running
 from test_http_bulk import items
-from world import Party
 
 from api.http import protocol
 from ledger.log.tree import leaf_hash
 from node.logs import JsonFormatter
+from tests.running import REPOSITORY, SEQUENCE, make_log, running
+from tests.world import Party
 
 
 def registrar(acts) -> Party:

@@ -4,13 +4,13 @@ import base64
 
 import httpx
 import pytest
-from running import COSE, make_log, running
-from world import Party
 
 from ledger.log.proofs import root_from_range
 from ledger.log.tree import leaf_hash
 from ledger.statements import decode_statement
 from ledger.statements.acknowledgement import open_acknowledgement, open_refusal
+from tests.running import COSE, make_log, running
+from tests.world import Party
 
 PROBLEM = {"type", "title", "status", "code", "detail", "where", "remedy"}
 

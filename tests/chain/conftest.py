@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from chain_world import world
+from tests.chain_world import world
 
 __all__ = ["world"]

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from chain_world import ORIGIN, TinyLog, World, wait_until
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 from hypothesis import given, settings
@@ -29,6 +28,7 @@ from node.chain.protocol import (
     TransactionRefusedError,
     TxState,
 )
+from tests.chain_world import ORIGIN, TinyLog, World, wait_until
 
 CONTRACT = "0xE31D0D75e608AAd7Cb137b7D1bFdf203413938c8"
 words = st.binary(min_size=32, max_size=32)
@@ -69,7 +69,7 @@ def test_the_authorisation_is_eip_712_typed_data(chain_id: int, log: bytes, size
     chain_id=st.integers(1, 2**53),
 )
 @settings(max_examples=40)
-def test_other_people_s_tools_read_our_transactions(  # noqa: PLR0917 - hypothesis gives them by name
+def test_other_people_s_tools_read_our_transactions(
     nonce: int, price: int, tip: int | None, to: str | None, data: bytes, chain_id: int
 ) -> None:
     key = secp256k1.SUITE.generate()

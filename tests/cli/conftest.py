@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import Running, running
 
 from api.cli.main import main
+from tests.running import Running, running
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from conftest import tial  # type: ignore[import-not-found,unused-ignore]
-from running import running
 
 from devnet.embedded.binary import AnvilNotFoundError, find_anvil
+from tests.running import running
 
 
 def test_a_chain_comes_up_takes_an_anchor_and_goes_down(tmp_path: Path) -> None:

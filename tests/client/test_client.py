@@ -9,12 +9,12 @@ from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from running import Acts, Running, make_log, running
-from world import Party
 
 from api.client import BULK, ApiError, Client, Receipt, Refused, check_acknowledgement, check_inclusion
 from ledger.errors import LedgerError, MalformedError, UnavailableError
 from ledger.log.tree import leaf_hash
+from tests.running import Acts, Running, make_log, running
+from tests.world import Party
 
 
 @pytest.fixture(scope="module")

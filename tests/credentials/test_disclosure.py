@@ -51,7 +51,9 @@ def test_any_choice_of_members_comes_back(document: dict[str, Any], data: st.Dat
     assert reveal(concealed, disclosures) == document
 
 
-@pytest.mark.parametrize("change", ["foreign", "twice", "salt", "value", "padded", "not base64", "not an array", "reserved"])
+@pytest.mark.parametrize(
+    "change", ["foreign", "twice", "salt", "value", "padded", "not base64", "not an array", "reserved"]
+)
 def test_a_disclosure_that_does_not_belong_is_refused(change: str):
     concealed, disclosures = conceal(DOCUMENT, ["/id"])
     _, foreign = conceal({"id": "urn:uuid:1"}, ["/id"])

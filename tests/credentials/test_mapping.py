@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from world import START, YEAR, Party, credential, key
 
 from ledger.credentials.mapping import ContradictionError, check_mapping, resolve
 from ledger.statements import Draft, Statement, decode_statement, sign
+from tests.world import START, YEAR, Party, credential, key
 
 MAPPING = (("identifier", "/credentialSubject/id"), ("class", "/class"), ("exp", "/validUntil"), ("sub", "/id"))
 
@@ -19,7 +19,8 @@ MAPPING = (("identifier", "/credentialSubject/id"), ("class", "/class"), ("exp",
 def certification() -> Statement:
     party = Party("certifier")
     draft = Draft(
-        "certification", party.did, credential(1), hashlib.sha256(b"log").hexdigest(), START, nbf=START, exp=START + YEAR,
+        "certification", party.did, credential(1), hashlib.sha256(b"log").hexdigest(), START,
+        nbf=START, exp=START + YEAR,
         claims={
             "identifier": "vaa:88.118.8/A", "template": "t/1", "class": "power-supply", "site": "S1", "standard": "G",
             "accreditation": 1,

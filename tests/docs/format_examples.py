@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from world import START, Party, World, key, key_entry
 
 from api.http.answers import encode_outcomes, encode_run
 from ledger.credentials.disclosure import conceal
@@ -45,6 +44,7 @@ from ledger.store.journal import Journal
 from ledger.store.replay import replay
 from node.outbox import AnchorRecord, AnchorState, Attempt
 from node.submission import Admitted, Refused, Run
+from tests.world import START, Party, World, key, key_entry
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "formats.md"
 BLOCK = re.compile(r"(<!-- example: ([a-z-]+) -->\n)(.*?)(<!-- /example -->)", re.DOTALL)

@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
-from format_examples import DOCUMENT, Examples, blocks
 
 from ledger.state.records import KINDS
 from ledger.statements.types import TYPES
+from tests.docs.format_examples import DOCUMENT, Examples, blocks
 
 TEXT = DOCUMENT.read_text(encoding="utf-8")
 CLAIM_NAMES = {4: "exp", 5: "nbf"}

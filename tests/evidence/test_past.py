@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
-from world import Party, World
 
 from ledger.errors import LedgerError, Rejection
 from ledger.evidence.past import BrokenHistoryError, Past, TooLongError
@@ -24,6 +23,7 @@ from ledger.state.records import (
 from ledger.state.transition import transition
 from ledger.state.view import MemoryState, Place
 from ledger.statements import Statement, decode_statement, subjects
+from tests.world import Party, World
 
 ITEM = "vaa:88.118.8/A1"
 

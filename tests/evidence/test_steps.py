@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from world import Party, World, key, key_entry
 
 from ledger.crypto.canonical import document_digest
 from ledger.evidence.report import Verdict
@@ -24,6 +23,7 @@ from ledger.log.notes import ED25519, Vkey
 from ledger.log.proofs import inclusion_proof
 from ledger.log.tree import root_of
 from ledger.statements import Statement, decode_statement, make_consent, sign
+from tests.world import Party, World, key, key_entry
 
 VALID, INVALID = Verdict.VALID, Verdict.INVALID
 DOCUMENT: dict[str, Any] = {"id": "vaa:88.118.8/A1", "until": "2030-01-01T00:00:00Z"}
@@ -40,9 +40,7 @@ def party() -> Party:
 
 
 def certification(world: World, party: Party, **more: Any) -> Statement:
-    return decode_statement(
-        world.certification(party, "vaa:88.118.8/A1", digest=document_digest(DOCUMENT), **more)
-    )
+    return decode_statement(world.certification(party, "vaa:88.118.8/A1", digest=document_digest(DOCUMENT), **more))
 
 
 def test_suites_must_be_admitted_and_bytes_a_statement(world: World, party: Party):

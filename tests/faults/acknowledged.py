@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from world import key
-
 from ledger.log.checkpoint import Checkpoint, open_checkpoint
 from ledger.log.notes import ED25519, Vkey
 from ledger.log.proofs import consistency_proof, root_from_range, verify_consistency
@@ -21,7 +19,8 @@ from ledger.store.tiles import TileReader
 from node.config import Config
 from node.node import Node
 from node.recovery import DataFolder
-from nodes import ORIGIN
+from tests.nodes import ORIGIN
+from tests.world import key
 
 COSE = key("cose")
 VKEY = Vkey(ORIGIN, ED25519, key("note").public_key)

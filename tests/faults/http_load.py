@@ -11,9 +11,10 @@ from typing import Any
 
 import cbor2
 import httpx
-from acknowledged import Acknowledged
-from nodes import NodeWorld, Party
-from running import COSE, SEQUENCE
+
+from tests.faults.acknowledged import Acknowledged
+from tests.nodes import NodeWorld, Party
+from tests.running import COSE, SEQUENCE
 
 THREADS = 3
 

@@ -20,12 +20,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nodes import NodeWorld, Party, configuration
-
 from ledger.errors import LedgerError, UnavailableError
 from node.config import ChainConfig
 from node.node import Node
 from node.submission import Admitted, Answer
+from tests.nodes import NodeWorld, Party, configuration
 
 SUBMITTERS = 6
 SIZES = (1, 1, 3, 10, 40, 120, 300)
@@ -100,9 +99,7 @@ async def live(orders: Orders) -> None:
             tell({"stopped": error.explain()})
 
 
-async def submit_until(
-    end: float, node: Node, orders: Orders, draw: Iterator[int], chance: random.Random
-) -> None:
+async def submit_until(end: float, node: Node, orders: Orders, draw: Iterator[int], chance: random.Random) -> None:
     """Submit one batch after the other; each answer is told before the next submission."""
     made = Statements(node.log_id, orders.now)
     drawn = 0

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from load import Orders
-from nodes import NodeWorld, Party, make_log, settle
-from running import make_log as make_served_log
 
 from node.config import Config, load_config
 from node.node import Node
+from tests.faults.load import Orders
+from tests.nodes import NodeWorld, Party, make_log, settle
+from tests.running import make_log as make_served_log
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]

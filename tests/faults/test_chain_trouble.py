@@ -20,10 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from acknowledged import Acknowledged, journal_records
-from load import Orders, told
-from nodes import ORIGIN, NodeWorld, Party, make_log, registrations, save_keys, settle
-from nursery import Nursery, nursery
 
 from devnet.embedded.binary import AnvilNotFoundError, find_anvil
 from devnet.embedded.chain import EmbeddedChain
@@ -41,6 +37,10 @@ from node.config import ChainConfig, Config
 from node.node import Node
 from node.outbox import AnchorState
 from node.publisher import Published
+from tests.faults.acknowledged import Acknowledged, journal_records
+from tests.faults.load import Orders, told
+from tests.faults.nursery import Nursery, nursery
+from tests.nodes import ORIGIN, NodeWorld, Party, make_log, registrations, save_keys, settle
 
 __all__ = ["nursery"]
 

@@ -7,12 +7,12 @@ import time
 from pathlib import Path
 
 import pytest
-from nodes import NodeWorld, Party, admitted, log_time, make_log, settle
 
 from ledger.state.records import BatchRecord
 from node.clock import ClockError
 from node.node import Node
 from node.sequencer import StoppedError
+from tests.nodes import NodeWorld, Party, admitted, log_time, make_log, settle
 
 
 class Clock:

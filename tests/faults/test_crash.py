@@ -19,13 +19,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from acknowledged import Acknowledged, cut_power
-from http_load import Clients
-from load import Orders
-from nursery import Nursery, begin, nursery, prepare
-from running import Running
-
 from node.config import load_config
+from tests.faults.acknowledged import Acknowledged, cut_power
+from tests.faults.http_load import Clients
+from tests.faults.load import Orders
+from tests.faults.nursery import Nursery, begin, nursery, prepare
+from tests.running import Running
 
 __all__ = ["nursery"]
 

@@ -16,9 +16,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from acknowledged import Acknowledged
-from load import told
-from nodes import NodeWorld, Party, admitted, make_log, registrations, replace, settle
 from small_disk import SmallDisk, small_disk
 
 from ledger.errors import LedgerError
@@ -26,6 +23,9 @@ from ledger.store.durable import StorageError
 from node.config import Config
 from node.node import Node
 from node.sequencer import HeldBackError, StoppedError
+from tests.faults.acknowledged import Acknowledged
+from tests.faults.load import told
+from tests.nodes import NodeWorld, Party, admitted, make_log, registrations, replace, settle
 
 __all__ = ["small_disk"]
 
@@ -155,9 +155,7 @@ def _move_lock(config: Config, old: Path) -> None:
         lock.create(state)
 
 
-def test_a_stop_on_a_full_disk_says_what_is_left_and_the_next_start_publishes_it(
-    tmp_path: Path, small_disk: SmallDisk
-):
+def test_a_stop_on_a_full_disk_says_what_is_left_and_the_next_start_publishes_it(tmp_path: Path, small_disk: SmallDisk):
     config = make_log(tmp_path / "log", interval=60)
     held = Acknowledged()
     grow(config, ["A"], held)
@@ -239,5 +237,3 @@ def test_a_file_size_limit_stops_a_node_as_a_full_disk_does(tmp_path: Path):
     assert "File too large" in stopped, done.stderr[-1000:]
     assert len(held.places) > 100
     asyncio.run(held.check(config, rebuild=tmp_path / "rebuilt"))
-
-

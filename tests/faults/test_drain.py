@@ -9,13 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
-from acknowledged import Acknowledged
-from http_load import Clients
-from nursery import prepare
-from running import running
 
 from node.config import load_config
 from node.recovery import DataFolder
+from tests.faults.acknowledged import Acknowledged
+from tests.faults.http_load import Clients
+from tests.faults.nursery import prepare
+from tests.running import running
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -7,11 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from nodes import NodeWorld, Party, admitted, make_log, settle
 
 from ledger.errors import RefusedStartError
 from node.config import Config
 from node.node import Node
+from tests.nodes import NodeWorld, Party, admitted, make_log, settle
 
 
 def grow(config: Config, names: str) -> tuple[int, bytes]:

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from nodes import make_log
 
 from ledger.errors import RefusedStartError
 from node.node import Node
+from tests.nodes import make_log
 
 
 def test_a_second_node_on_the_same_data_is_refused_and_the_first_goes_on(tmp_path: Path):

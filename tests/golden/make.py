@@ -36,7 +36,7 @@ def build() -> list[bytes]:
     return c.entries
 
 
-def _move(  # noqa: PLR0917 - reads as a sentence: who, what, to which state, in which role
+def _move(
     c: Consortium, by: Party, sub: str, state: str, role: str, place: Sequence[Any], **more: Any
 ) -> None:
     c.put(c.status(by, sub, state, role, c.touches(*place), **more))

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from live_log import MadeLog, fill, make_log
+
+from tests.interop.live_log import MadeLog, fill, make_log
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 # Boundaries of tiles from both sides, and a last batch that leaves partial tiles at levels 0 and 1.

@@ -12,8 +12,6 @@ from hashlib import sha256
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from world import Party, key, key_entry, member
-
 from ledger.crypto import keyfile
 from ledger.statements import Draft, sign, subjects
 from node.config import ChainConfig, Config, KeysConfig, LogConfig
@@ -21,6 +19,7 @@ from node.genesis import Policy, RootMember, create_log, draft_genesis
 from node.node import Node
 from node.recovery import DataFolder
 from node.submission import Admitted
+from tests.world import Party, key, key_entry, member
 
 ORIGIN = "interop.example/log"
 PASSPHRASE = "interop"

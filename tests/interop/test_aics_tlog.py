@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live_log import ORIGIN, MadeLog, served
 
 from ledger.log.proofs import consistency_proof, inclusion_proof
 from ledger.log.tiles import entries_path, tile_path
 from ledger.log.tree import leaf_hash
 from ledger.store.tiles import TileReader
+from tests.interop.live_log import ORIGIN, MadeLog, served
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live_log import NEVER, ORIGIN, PASSPHRASE, MadeLog, make_log
 from web3 import HTTPProvider, Web3
 
 from devnet.embedded.binary import AnvilNotFoundError, find_anvil
@@ -29,6 +28,7 @@ from node.chain.rpc import JsonRpc
 from node.config import ChainConfig
 from node.node import Node
 from node.outbox import AnchorRecord
+from tests.interop.live_log import NEVER, ORIGIN, PASSPHRASE, MadeLog, make_log
 
 ARTIFACT = Path(__file__).resolve().parents[2] / "contracts" / "artifacts" / "LedgerAnchor.json"
 OTHER = [leaf_hash(f"other {number}".encode()) for number in range(6)]

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from live_log import ORIGIN, MadeLog, fill, make_log, served
 
 from ledger.log.tiles import entries_path, tile_path
 from ledger.log.tree import leaf_hash
+from tests.interop.live_log import ORIGIN, MadeLog, fill, make_log, served
 
 # Building the tool for the first time takes a minute or two of the fixture's time.
 pytestmark = pytest.mark.timeout(900)

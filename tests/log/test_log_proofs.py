@@ -6,7 +6,6 @@ import contextlib
 import functools
 
 import pytest
-import rfc9162_oracle as oracle
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +20,7 @@ from ledger.log.proofs import (
     verify_inclusion,
 )
 from ledger.log.tree import EMPTY_ROOT
+from tests.log import rfc9162_oracle as oracle
 
 LEAVES = oracle.made_up_leaves(70)
 

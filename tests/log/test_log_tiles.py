@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 
 import pytest
-import rfc9162_oracle as oracle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,6 +27,7 @@ from ledger.log.tiles import (
     tiles_between,
 )
 from ledger.log.tree import root_of
+from tests.log import rfc9162_oracle as oracle
 
 LEAVES = oracle.made_up_leaves(70_000)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-import rfc9162_oracle as oracle
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.errors import MalformedError
 from ledger.log.tree import EMPTY_ROOT, CompactRange, leaf_hash, node_hash, root_of
+from tests.log import rfc9162_oracle as oracle
 
 # The eight reference leaves and roots of transparency-dev/merkle (testonly/constants.go, Apache-2.0).
 REFERENCE_LEAVES = [

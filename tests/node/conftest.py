@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from made_log import Made, fresh_lock, play
-from nodes import make_log
+
+from tests.node.made_log import Made, fresh_lock, play
+from tests.nodes import make_log
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nodes import NodeWorld, Party, admitted, log_time, settle
-
 from ledger.crypto.canonical import canonical_json
 from ledger.log.checkpoint import Checkpoint
 from ledger.log.notes import Note
@@ -15,6 +13,7 @@ from ledger.store.lock import CheckpointLock, LockState
 from ledger.store.tiles import TileReader
 from node.config import Config
 from node.node import Node
+from tests.nodes import NodeWorld, Party, admitted, log_time, settle
 
 ITEM = "vaa:88.118.8/A1"
 DOCUMENT = {"type": "certificate", "credentialSubject": {"id": ITEM}, "rating": 5}

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import plyvel
 import pytest
-from made_log import Made
-from world import key
 
 from ledger.errors import RefusedStartError
 from ledger.log.checkpoint import Checkpoint, sign_checkpoint
@@ -23,6 +21,8 @@ from ledger.store.journal import Journal
 from ledger.store.lock import CheckpointLock, LockState
 from ledger.store.tiles import TileReader, TileWriter
 from node.fsck import FsckReport, LogPaths, check
+from tests.node.made_log import Made
+from tests.world import key
 
 BUNDLE = "log/tile/entries/000"
 TILE = "log/tile/0/000"

@@ -6,11 +6,11 @@ import asyncio
 from typing import Any
 
 import httpx
-from made_log import ITEM, Made
 
 from api.http import verify as route
 from api.http.app import create_app
 from node.node import Node
+from tests.node.made_log import ITEM, Made
 
 
 def post(made: Made, *requests: dict[str, Any]) -> list[httpx.Response]:

@@ -7,7 +7,6 @@ import shutil
 
 import plyvel
 import pytest
-from made_log import Made
 
 from ledger.errors import CorruptError, RefusedStartError
 from ledger.log.tiles import decode_entry_bundle, encode_entry_bundle
@@ -16,6 +15,7 @@ from ledger.store.journal import Journal
 from ledger.store.lock import CheckpointLock
 from node.node import Node
 from node.rebuild import rebuild
+from tests.node.made_log import Made
 
 
 def dump(made: Made) -> list[tuple[bytes, bytes]]:

@@ -12,9 +12,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_log import DOCUMENT, ITEM, PRIVATE, Made
-from nodes import admitted
-from world import Party, credential, key
 
 from ledger.crypto.canonical import canonical_json
 from ledger.errors import MalformedError
@@ -29,6 +26,9 @@ from node.node import Node
 from node.queries import NotFoundError
 from node.verification import verify
 from node.verification_request import Request
+from tests.node.made_log import DOCUMENT, ITEM, PRIVATE, Made
+from tests.nodes import admitted
+from tests.world import Party, credential, key
 
 VALID, INVALID, CANNOT_TELL = Verdict.VALID, Verdict.INVALID, Verdict.CANNOT_TELL
 
@@ -180,9 +180,7 @@ def test_the_document_must_be_the_one_that_was_signed(made: Made):
 
 
 def test_a_private_document_is_compared_only_with_the_askers_copy(made: Made):
-    without, with_copy = ask(
-        made, {"subject": made.private.sub}, {"subject": made.private.sub, "document": PRIVATE}
-    )
+    without, with_copy = ask(made, {"subject": made.private.sub}, {"subject": made.private.sub, "document": PRIVATE})
     assert verdict(without, 3) is CANNOT_TELL
     assert without.overall is CANNOT_TELL
     assert with_copy.overall is VALID

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import chain_world
-from chain_world import TinyLog, World
-from made_log import ITEM, Made
-
 from ledger.evidence.report import Report, Verdict
 from ledger.log.checkpoint import Checkpoint
 from ledger.log.notes import Note
@@ -16,6 +12,9 @@ from ledger.store.tiles import TileReader
 from node.chain.protocol import Finality
 from node.node import Node
 from node.verification import verify
+from tests import chain_world
+from tests.chain_world import TinyLog, World
+from tests.node.made_log import ITEM, Made
 
 world = chain_world.world
 

@@ -137,9 +137,7 @@ def test_every_move_by_everybody_in_every_role(kind: str, state: str, put_by: st
         elif target not in MOVES[base][state]:
             refused(Reason.MOVE_NOT_ALLOWED, c, raw)
         elif (
-            role not in WHO[base, target]
-            or entitled.get(role) != name
-            or ((state, target) in LIFTS and role != put_by)
+            role not in WHO[base, target] or entitled.get(role) != name or ((state, target) in LIFTS and role != put_by)
         ):
             refused(Reason.ROLE_NOT_ALLOWED, c, raw)
         else:
@@ -228,7 +226,7 @@ BOUNDED = [
 
 @accepts("status")
 @pytest.mark.parametrize(("kind", "state", "put_by", "more", "target", "role", "retroactive"), BOUNDED)
-def test_only_suspending_and_revoking_reach_back_and_never_before_the_record(  # noqa: PLR0917
+def test_only_suspending_and_revoking_reach_back_and_never_before_the_record(
     kind: str, state: str, put_by: str, more: dict[str, str], target: str, role: str, *, retroactive: bool
 ):
     c, sub, place = prepared(kind, state, put_by, more)

@@ -5,7 +5,19 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from statement_drafts import (
+
+from ledger.errors import MalformedError
+from ledger.statements import (
+    consent_digest,
+    decode_consent,
+    decode_statement,
+    expected_consent_digest,
+    make_consent,
+    sign,
+    verify_consent_signature,
+)
+from ledger.statements.cbor import decode, encode
+from tests.statements.statement_drafts import (
     ACTOR,
     AUD,
     DID,
@@ -20,18 +32,6 @@ from statement_drafts import (
     signed,
     without,
 )
-
-from ledger.errors import MalformedError
-from ledger.statements import (
-    consent_digest,
-    decode_consent,
-    decode_statement,
-    expected_consent_digest,
-    make_consent,
-    sign,
-    verify_consent_signature,
-)
-from ledger.statements.cbor import decode, encode
 
 DIGEST = bytes(range(32))
 CONSENT = make_consent(ACTOR, DID, LATER, DIGEST)

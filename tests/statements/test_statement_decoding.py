@@ -7,23 +7,6 @@ import hashlib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from statement_drafts import (
-    ACTOR,
-    AUD,
-    CREDENTIAL,
-    DID,
-    DIGEST,
-    DRAFTS,
-    IAT,
-    IDENTIFIER,
-    LATER,
-    MAY_CONSENT,
-    OTHER,
-    assemble,
-    header_of,
-    signed,
-    without,
-)
 
 from ledger.crypto.suites import suite_by_name
 from ledger.errors import MalformedError
@@ -40,6 +23,23 @@ from ledger.statements import (
 )
 from ledger.statements.cbor import decode, encode, encode_bytes
 from ledger.statements.cose import join
+from tests.statements.statement_drafts import (
+    ACTOR,
+    AUD,
+    CREDENTIAL,
+    DID,
+    DIGEST,
+    DRAFTS,
+    IAT,
+    IDENTIFIER,
+    LATER,
+    MAY_CONSENT,
+    OTHER,
+    assemble,
+    header_of,
+    signed,
+    without,
+)
 
 REGISTRATION = DRAFTS["registration"]
 STATUS = DRAFTS["status"]

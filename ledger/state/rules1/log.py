@@ -136,17 +136,13 @@ def _parameters(log: LogRecord, body: dict[str, Any]) -> LogRecord:
         keys = body["keys"]
         log = log._replace(cose=_key(keys["cose"], "cose"), note=_key(keys["note"], "note"))
     if "root" in body:
-        members = tuple(
-            Member(m["did"], *_key(m, f"root.members[{n}]")) for n, m in enumerate(body["root"]["members"])
-        )
+        members = tuple(Member(m["did"], *_key(m, f"root.members[{n}]")) for n, m in enumerate(body["root"]["members"]))
         log = log._replace(members=members, threshold=body["root"]["threshold"])
     if "suites" in body:
         log = log._replace(suites=tuple(body["suites"]))
     if "policy" in body:
         policy = body["policy"]
-        log = log._replace(
-            skew=policy["skew"], max_age=policy["max_age"], rotation_delay=policy["rotation_delay"]
-        )
+        log = log._replace(skew=policy["skew"], max_age=policy["max_age"], rotation_delay=policy["rotation_delay"])
     if "rules" in body:
         if body["rules"] < log.rules:
             raise refuse(Reason.BAD_PARAMETERS, "The rules version only grows.", where="body.rules")

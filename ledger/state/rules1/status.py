@@ -168,6 +168,4 @@ def _moved(act: Act, record: Stateful, moves: Moves, entitled: dict[str, bool]) 
         raise refuse(Reason.EFFECTIVE_TOO_EARLY, f"{effective}, earliest {earliest}.", where="claims.effective")
     if isinstance(record, DelegationRecord):
         return record._replace(state=target, effective=effective, logged=act.time, reason=claims["reason"])
-    return record._replace(
-        state=target, role=role, effective=effective, logged=act.time, reason=claims["reason"]
-    )
+    return record._replace(state=target, role=role, effective=effective, logged=act.time, reason=claims["reason"])
