@@ -12,9 +12,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from api.client import Client
+from api.demo import CERTIFICATES, ITEMS
 from api.demo.auditor import Audit, audit
 from api.demo.cast import Cast, make_cast
 from api.demo.forgeries import Attempt, Forgers
@@ -37,10 +38,6 @@ from api.demo.stage import ORIGIN, Setting, Stage, describe
 from ledger.errors import MalformedError
 from ledger.identifiers import subject
 from ledger.log.notes import Vkey
-
-ITEMS: Final = 5000
-CERTIFICATES: Final = 500
-FEWEST_ITEMS, FEWEST_CERTIFICATES = 100, 10
 
 
 @dataclass(slots=True)

@@ -2,8 +2,9 @@
 
 Every registration asks for a record that is not there yet. LevelDB would answer from its tables' filters, but only
 while the tables are open, and open tables are memory. This filter is of constant size (32 MiB): at 10 million keys one
-absent key in a thousand still goes to LevelDB, at 40 million one in twenty; beyond that it is not used. It is saved when
-the index is closed and made anew by one pass over the keys after a crash, so it is never trusted to be newer than it is.
+absent key in a thousand still goes to LevelDB, at 40 million one in twenty; beyond that it is not used. It is saved
+when the index is closed and made anew by one pass over the keys after a crash, so it never claims to be newer than it
+is.
 """
 
 from __future__ import annotations

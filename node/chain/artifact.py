@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eth_utils.crypto import keccak
-from web3 import Web3
-from web3.contract import Contract
 
 from ledger.errors import CorruptError
+
+if TYPE_CHECKING:
+    from web3.contract import Contract
 
 NAME = "LedgerAnchor"
 ROLES = ("REGISTRY_ROLE", "ANCHORER_ROLE", "PAUSER_ROLE")
@@ -38,6 +39,8 @@ class Artifact:
 
     @cached_property
     def _contract(self) -> type[Contract]:
+        from web3 import Web3  # noqa: PLC0415 - takes half a second, and only a node that anchors needs it
+
         return Web3().eth.contract(abi=self.abi, bytecode=self.bytecode)
 
     def encode(self, function: str, *arguments: object) -> bytes:

@@ -36,9 +36,7 @@ def build() -> list[bytes]:
     return c.entries
 
 
-def _move(
-    c: Consortium, by: Party, sub: str, state: str, role: str, place: Sequence[Any], **more: Any
-) -> None:
+def _move(c: Consortium, by: Party, sub: str, state: str, role: str, place: Sequence[Any], **more: Any) -> None:
     c.put(c.status(by, sub, state, role, c.touches(*place), **more))
 
 

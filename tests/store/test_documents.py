@@ -118,7 +118,8 @@ def test_a_tombstone_needs_a_time_and_a_reason(store: DocumentFolder, at: int, r
 
 @pytest.mark.parametrize(
     "note",
-    [b"{}", b"[1]", b"null", b'{"grade": "secret"}', b'{"grade": "public"} ', b'{"erased": [5, "r"], "grade": "public"}',
+    [b"{}", b"[1]", b"null", b'{"grade": "secret"}', b'{"grade": "public"} ',
+     b'{"erased": [5, "r"], "grade": "public"}',
      b'{"erased": [], "grade": "public"}',
      b'{"erased": [Infinity, "r"], "grade": "public"}', b"\xff", b"[" * 4000],
 )  # fmt: skip
