@@ -69,20 +69,36 @@ async def _run(config: Config, recover_lock: bool) -> int:
         return _explain(error, EXIT_USAGE)
     except LedgerError as error:
         return _explain(error, EXIT_REFUSED_START)
+    code = EXIT_FAILED
     try:
-        try:
-            gate = create_app(node)
-            await node.start()
-            _listen(listener)
-        except ConfigError as error:
-            return _explain(error, EXIT_USAGE)
-        except LedgerError as error:
-            refused = isinstance(error, RefusedStartError)
-            return _explain(error, EXIT_REFUSED_START if refused else EXIT_FAILED)
-        return await _serve(node, gate, listener)
+        code = await _start(node, listener)
     finally:
         listener.close()
+        code = max(code, await _stop(node))
+    return code
+
+
+async def _start(node: Node, listener: socket.socket) -> int:
+    try:
+        gate = create_app(node)
+        await node.start()
+        _listen(listener)
+    except ConfigError as error:
+        return _explain(error, EXIT_USAGE)
+    except LedgerError as error:
+        refused = isinstance(error, RefusedStartError)
+        return _explain(error, EXIT_REFUSED_START if refused else EXIT_FAILED)
+    return await _serve(node, gate, listener)
+
+
+async def _stop(node: Node) -> int:
+    """Drain the node; a last publication that fails (a full disk) loses nothing, but the exit code tells of it."""
+    try:
         await node.stop()
+    except LedgerError as error:
+        log.critical("stopped with entries that the next start will publish", extra={"error": error.explain()})
+        return EXIT_FAILED
+    return EXIT_OK
 
 
 async def _serve(node: Node, gate: Gate, listener: socket.socket) -> int:

@@ -31,11 +31,10 @@ class Nursery:
 
     def __init__(self, errors: Path) -> None:
         self.errors = errors
-        paths = [REPOSITORY, HERE.parent, HERE]
         with errors.open("wb") as stream:
             self.process = subprocess.Popen(
                 [sys.executable, str(HERE / "child.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stream,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))},
+                env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
             )  # fmt: skip
 
     def life(self, orders: Orders, hear: Callable[[dict[str, Any]], None], *, after: str = "", delay: float = 0) -> int:
@@ -99,9 +98,9 @@ def begin(base: Path, now: int) -> Config:
     return config
 
 
-def prepare(folder: Path, now: int) -> tuple[Path, bytes]:
+def prepare(folder: Path, now: int, interval: float = 0.1) -> tuple[Path, bytes]:
     """A log with an enterprise that may register: its configuration file and log id."""
-    path, acts = make_served_log(folder, log={"verifiers": 1, "interval": 0.1})
+    path, acts = make_served_log(folder, log={"verifiers": 1, "interval": interval})
 
     async def story() -> None:
         async with Node(load_config(path)) as node:

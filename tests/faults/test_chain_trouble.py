@@ -1,7 +1,7 @@
 """A chain that is down, killed, emptied, another one, ahead or forked: admission goes on, or the node refuses to start.
 
-Real anvil, real contract, real node. What the chain must be able to tell at a start is DESIGN rule 6; what it must never
-do to admission is the rule's last sentence.
+Real anvil, real contract, real node. What the chain must be able to tell at a start is DESIGN rule 6; what it must
+never do to admission is the rule's last sentence.
 """
 
 from __future__ import annotations

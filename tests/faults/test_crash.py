@@ -19,6 +19,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from node.config import load_config
 from tests.faults.acknowledged import Acknowledged, cut_power
 from tests.faults.http_load import Clients
@@ -35,6 +37,7 @@ CHECK_EVERY = 4
 REBUILD_EVERY = 5
 
 
+@pytest.mark.timeout(900)
 def test_a_node_killed_at_any_moment_keeps_what_it_acknowledged(tmp_path: Path, nursery: Nursery):
     chance = random.Random(SEED)
     now = int(time.time())

@@ -16,20 +16,23 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from small_disk import SmallDisk, small_disk
 
 from ledger.errors import LedgerError
 from ledger.store.durable import StorageError
-from node.config import Config
+from ledger.store.lock import CheckpointLock
+from node.config import Config, load_config
 from node.node import Node
 from node.sequencer import HeldBackError, StoppedError
 from tests.faults.acknowledged import Acknowledged
 from tests.faults.load import told
+from tests.faults.nursery import prepare
+from tests.faults.small_disk import SmallDisk, small_disk
 from tests.nodes import NodeWorld, Party, admitted, make_log, registrations, replace, settle
+from tests.running import running
 
 __all__ = ["small_disk"]
 
-HERE = Path(__file__).resolve().parent
+REPOSITORY = Path(__file__).resolve().parents[2]
 PARTY = Party("enterprise")
 
 
@@ -146,8 +149,6 @@ def test_publication_waits_for_space_and_nothing_is_promised_meanwhile(
 
 def _move_lock(config: Config, old: Path) -> None:
     """Put the lock of a log that was just made elsewhere, as its operator would: explicitly."""
-    from ledger.store.lock import CheckpointLock
-
     with CheckpointLock.open(old, config.data_path) as lock:
         state = lock.read().state
     assert state is not None
@@ -216,17 +217,16 @@ def test_a_file_size_limit_stops_a_node_as_a_full_disk_does(tmp_path: Path):
     grow(config, ["A"], held)
     program = (
         "import json, resource, sys\n"
-        "from load import Orders, run\n"
+        "from tests.faults.load import Orders, run\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))\n"
         "if __name__ == '__main__':\n"
         "    sys.exit(run(Orders(**json.loads(sys.argv[1]))))\n"
     )
     (tmp_path / "limited.py").write_text(program)
     orders = f'{{"base": "{config.base}", "now": {int(time.time())}, "round": 1, "seconds": 30}}'
-    paths = [HERE.parents[1], HERE.parent, HERE]
     done = subprocess.run(
         [sys.executable, str(tmp_path / "limited.py"), orders], capture_output=True, text=True, timeout=60, check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))},
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
     )  # fmt: skip
     stopped = ""
     for text in done.stdout.splitlines():
@@ -237,3 +237,26 @@ def test_a_file_size_limit_stops_a_node_as_a_full_disk_does(tmp_path: Path):
     assert "File too large" in stopped, done.stderr[-1000:]
     assert len(held.places) > 100
     asyncio.run(held.check(config, rebuild=tmp_path / "rebuilt"))
+
+
+def test_a_server_that_stops_on_a_full_disk_says_so_and_the_next_one_publishes(tmp_path: Path, small_disk: SmallDisk):
+    now = int(time.time())
+    path, log_id = prepare(tmp_path / "log", now, interval=60)
+    config = load_config(path)
+    small_disk.move_here(config.data_path / "log")
+    with running(path) as server:
+        raws = registrations(NodeWorld(log_id, now), PARTY, "AB")
+        places = [answer["index"] for answer in server.admit(*raws)]
+        small_disk.fill()
+        assert server.stop() == 1
+        last = [line["error"] for line in server.lines if "next start" in line["message"]]
+        assert len(last) == 1
+        assert "No space left" in last[0]
+        assert not [line for line in server.lines if "exception" in line]
+    small_disk.free()
+    with running(path) as server:
+        assert [answer["index"] for answer in server.admit(*raws)] == places
+    held = Acknowledged()
+    held.see_published(config)
+    assert held.published is not None
+    assert held.published.size > max(places)

@@ -138,3 +138,16 @@ def test_a_damaged_tile_is_refused(tmp_path: Path):
     tile.write_bytes(damaged)
     with pytest.raises(RefusedStartError):
         start(config)
+
+
+def test_a_checkpoint_signed_but_not_published_is_published_at_the_next_start(tmp_path: Path):
+    """A crash came between the lock and the served file: the entries are published without anything new happening."""
+    config = make_log(tmp_path)
+    grow(config, "AB")
+    served = config.data_path / "log" / "checkpoint"
+    older = served.read_bytes()
+    size, root = grow(config, "CD")
+    newest = served.read_bytes()
+    served.write_bytes(older)
+    assert start(config) == (size, root)
+    assert served.read_bytes() == newest

@@ -9,14 +9,14 @@ import signal
 from pathlib import Path
 
 import pytest
-from acknowledged import Acknowledged
-from load import told
-from nodes import NodeWorld, Party, make_log, registrations, settle
-from world import key
 
 from ledger.errors import UnavailableError
 from node.node import Node
 from node.verifiers import Check, VerifierPool
+from tests.faults.acknowledged import Acknowledged
+from tests.faults.load import told
+from tests.nodes import NodeWorld, Party, make_log, registrations, settle
+from tests.world import key
 
 MESSAGE = b"message"
 
