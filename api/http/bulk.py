@@ -31,6 +31,8 @@ from node.submission import Answer, Refused
 
 MEDIA_TYPE = "application/cbor-seq"
 CHUNK = 256
+CHUNK_BYTES = 1 << 20
+"""A chunk is submitted at this size whatever its count, so that large statements cannot fill the memory."""
 IN_FLIGHT = 8
 MAX_STREAMS = 16
 """Together the streams never have more under way than the sequencer lets wait, so the first in order finds room."""
@@ -117,6 +119,7 @@ class _Stream:
         self._receive = receive
         self._splitter = Splitter()
         self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
         self._running = 0
         self._free = asyncio.Event()
         self._queued: asyncio.Event | None = None
@@ -181,7 +184,8 @@ class _Stream:
             more = message.get("more_body", False)
             items, error = self._splitter.feed(message.get("body", b""))
             self._waiting += items
-            while len(self._waiting) >= CHUNK:
+            self._waiting_bytes += sum(map(len, items))
+            while len(self._waiting) >= CHUNK or self._waiting_bytes >= CHUNK_BYTES:
                 await self._room()
                 self._start_chunk()
             self._start_idle()
@@ -208,6 +212,7 @@ class _Stream:
 
     def _start_chunk(self) -> None:
         raws, self._waiting = self._waiting[:CHUNK], self._waiting[CHUNK:]
+        self._waiting_bytes = sum(map(len, self._waiting))
         after, self._queued = self._queued, asyncio.Event()
         self._running += 1
         self._chunks.put_nowait(asyncio.create_task(self._submit(raws, after, self._queued)))
