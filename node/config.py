@@ -43,7 +43,8 @@ class LogConfig:
     interval: float = 1.0
     publish_within: int = 60
     """Seconds after log time by which an acknowledged entry must be under a published checkpoint."""
-    verifiers: int = 2
+    verifiers: int = 0
+    """Verify processes; 0 takes one less than the machine has cores, and at least one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ SECTIONS: dict[str, type[Any]] = {"http": HttpConfig, "log": LogConfig, "keys": 
 
 BOUNDS: dict[str, dict[str, tuple[float, float]]] = {
     "http": {"port": (0, 65_535), "max_body": (65_536, 1 << 34), "rate": (0, 1e9), "burst": (1, 1_000_000_000)},
-    "log": {"interval": (0.01, 3600), "publish_within": (2, 86_400), "verifiers": (1, 256)},
+    "log": {"interval": (0.01, 3600), "publish_within": (2, 86_400), "verifiers": (0, 256)},
     "chain": {"chain_id": (0, 2**63), "interval": (0.05, 86_400), "timeout": (0.1, 600), "first_block": (0, 2**63)},
 }
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Sequence
 from typing import Self
@@ -90,7 +91,7 @@ class Node:
             interval=config.log.interval,
         )  # fmt: skip
         self._hand_over_tail(recovered.tail, recovered.state.size)
-        self._pool = VerifierPool(config.log.verifiers)
+        self._pool = VerifierPool(config.log.verifiers or max(1, (os.cpu_count() or 2) - 1))
         self.sequencer = Sequencer(
             self.admission, recovered.journal, recovered.index, self._pool, self.cose, guard,
             publish_within=config.log.publish_within,

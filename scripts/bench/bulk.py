@@ -15,7 +15,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=200_000)
     parser.add_argument("--connections", type=int, default=2)
-    parser.add_argument("--verifiers", type=int, default=2)
+    parser.add_argument("--verifiers", type=int, default=0)
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tial-bench-") as folder:

@@ -61,7 +61,7 @@ def free_port() -> int:
         return port
 
 
-def make_log(folder: Path, *, verifiers: int = 2, port: int = 0) -> Path:
+def make_log(folder: Path, *, verifiers: int = 0, port: int = 0) -> Path:
     """Make a log with two root authorities in `folder`; returns the path of its configuration."""
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "keys").mkdir(parents=True)

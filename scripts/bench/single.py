@@ -15,7 +15,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=40_000)
     parser.add_argument("--clients", type=int, default=64)
-    parser.add_argument("--verifiers", type=int, default=2)
+    parser.add_argument("--verifiers", type=int, default=0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tial-bench-") as folder:
         server = common.start(common.make_log(Path(folder) / "node", verifiers=options.verifiers))

@@ -28,6 +28,12 @@ def test_the_document_equals_the_help(helper: ModuleType) -> None:
     assert helper.TARGET.read_text(encoding="utf-8") == helper.render(), "run scripts/command_docs.py"
 
 
+def test_the_readme_lists_every_command(helper: ModuleType) -> None:
+    text = helper.README.read_text(encoding="utf-8")
+    assert text == helper.render_readme(text), "run scripts/command_docs.py"
+    assert "| `tial register` |" in text
+
+
 def test_every_command_takes_the_options_of_every_command(helper: ModuleType) -> None:
     sections = helper.render().split("\n## ")[1:]
     assert len(sections) >= 25
