@@ -362,7 +362,7 @@ def state_digest(state: MemoryState) -> str:
     return hashlib.sha256(b"".join(k + hashlib.sha256(v).digest() for k, v in sorted(rows.items()))).hexdigest()
 
 
-def refused(reason: Reason, world: World, raw: bytes) -> Rejection:
+def must_refuse(reason: Reason, world: World, raw: bytes) -> Rejection:
     """Assert that `world` refuses the statement for exactly this reason, and stays as it was."""
     before = dict(world.state.records)
     with pytest.raises(Rejection) as caught:

@@ -10,7 +10,7 @@ from ledger.crypto.suites import Signer
 from ledger.state.reasons import Reason
 from ledger.state.records import ActorRecord, ReconfirmedRecord
 from ledger.statements import decode_statement, sign
-from tests.world import DAY, ITEM, Consortium, Party, World, accepts, key, key_entry, refused
+from tests.world import DAY, ITEM, Consortium, Party, World, accepts, key, key_entry, must_refuse
 
 
 def record_of(world: World, party: Party) -> ActorRecord:
@@ -47,44 +47,44 @@ def test_an_enroller_enrols_without_privileged_roles(c: Consortium, suite: str):
 
 @pytest.mark.parametrize("role", ["enroller", "accreditor", "template-authority", "regulator"])
 def test_an_enroller_grants_no_privileged_role(c: Consortium, role: str):
-    refused(Reason.PRIVILEGED_ROLE, c, c.enrolment(Party("newcomer"), role, consents=[c.enroller]))
+    must_refuse(Reason.PRIVILEGED_ROLE, c, c.enrolment(Party("newcomer"), role, consents=[c.enroller]))
 
 
 def test_enrolment_needs_an_authority(c: Consortium):
     newcomer = Party("newcomer")
-    refused(Reason.CONSENT_UNKNOWN_PARTY, c, c.enrolment(newcomer, consents=[c.accreditor]))
-    refused(Reason.THRESHOLD_NOT_MET, c, c.enrolment(newcomer, consents=c.roots[:1]))
+    must_refuse(Reason.CONSENT_UNKNOWN_PARTY, c, c.enrolment(newcomer, consents=[c.accreditor]))
+    must_refuse(Reason.THRESHOLD_NOT_MET, c, c.enrolment(newcomer, consents=c.roots[:1]))
     second = key("second")
     keys = [key_entry(newcomer.signer), key_entry(second)]
     draft = c.draft("actor", newcomer.did, newcomer.did, body={"keys": keys, "roles": [], "name": "n"})
     only_own = newcomer.consent(draft.consent_digest(newcomer.signer), signer=second)
-    refused(Reason.CONSENT_MISSING, c, sign(draft, newcomer.signer, [only_own]))
+    must_refuse(Reason.CONSENT_MISSING, c, sign(draft, newcomer.signer, [only_own]))
 
 
 def test_an_enroller_that_lost_its_role_enrols_no_more(c: Consortium):
     c.put(c.log_change(roles={c.enroller.did: ["auditor"]}))
-    refused(Reason.CONSENT_UNKNOWN_PARTY, c, c.enrolment(Party("newcomer"), consents=[c.enroller]))
+    must_refuse(Reason.CONSENT_UNKNOWN_PARTY, c, c.enrolment(Party("newcomer"), consents=[c.enroller]))
 
 
 def test_an_enrolled_did_is_not_enrolled_again(c: Consortium):
-    refused(Reason.ACTOR_EXISTS, c, c.enrolment(c.stranger, consents=[c.enroller]))
+    must_refuse(Reason.ACTOR_EXISTS, c, c.enrolment(c.stranger, consents=[c.enroller]))
 
 
 def test_nobody_enrols_somebody_else(c: Consortium):
-    refused(Reason.WRONG_SIGNER, c, c.enrolment(c.enroller, consents=[c.enroller], sub=Party("newcomer").did))
+    must_refuse(Reason.WRONG_SIGNER, c, c.enrolment(c.enroller, consents=[c.enroller], sub=Party("newcomer").did))
 
 
 def test_the_signing_key_is_among_the_keys_and_signs_statements(c: Consortium):
     newcomer = Party("newcomer")
-    refused(Reason.UNKNOWN_KEY, c, c.enrolment(newcomer, consents=[c.enroller], signer=key("other")))
+    must_refuse(Reason.UNKNOWN_KEY, c, c.enrolment(newcomer, consents=[c.enroller], signer=key("other")))
     keys = [key_entry(newcomer.signer, ["consent"])]
-    refused(Reason.KEY_PURPOSE, c, c.enrolment(newcomer, consents=[c.enroller], keys=keys))
+    must_refuse(Reason.KEY_PURPOSE, c, c.enrolment(newcomer, consents=[c.enroller], keys=keys))
 
 
 def test_a_did_key_is_enrolled_with_the_key_that_it_encodes(c: Consortium):
     newcomer, other = Party("newcomer"), key("other")
     raw = c.enrolment(newcomer, consents=[c.enroller], signer=other, keys=[key_entry(other)])
-    refused(Reason.DID_KEY_MISMATCH, c, raw)
+    must_refuse(Reason.DID_KEY_MISMATCH, c, raw)
 
 
 @accepts("actor")
@@ -97,22 +97,22 @@ def test_a_did_web_may_have_any_key(c: Consortium):
 def test_a_key_stands_once_in_an_enrolment_and_is_none_of_the_logs(c: Consortium):
     newcomer = Party("newcomer")
     keys = [key_entry(newcomer.signer), key_entry(newcomer.signer, ["statement"])]
-    refused(Reason.KEY_EXISTS, c, c.enrolment(newcomer, consents=[c.enroller], keys=keys))
+    must_refuse(Reason.KEY_EXISTS, c, c.enrolment(newcomer, consents=[c.enroller], keys=keys))
     for own in (c.cose, c.note):
         keys = [key_entry(newcomer.signer), key_entry(own)]
-        refused(Reason.KEY_EXISTS, c, c.enrolment(newcomer, consents=[c.enroller], keys=keys))
+        must_refuse(Reason.KEY_EXISTS, c, c.enrolment(newcomer, consents=[c.enroller], keys=keys))
 
 
 @pytest.mark.parametrize("dates", [{"nbf": 10, "exp": 10}, {"nbf": 0, "exp": 5}])
 def test_a_key_that_is_never_valid_is_refused(c: Consortium, dates: dict[str, int]):
     newcomer = Party("newcomer")
     keys = [key_entry(newcomer.signer, **dates)]
-    refused(Reason.INVALID_PERIOD, c, c.enrolment(newcomer, consents=[c.enroller], keys=keys))
+    must_refuse(Reason.INVALID_PERIOD, c, c.enrolment(newcomer, consents=[c.enroller], keys=keys))
 
 
 @pytest.mark.parametrize(("scheme", "text"), [("uscc", "91110000600037341K"), ("lei", "529900T8BM49AURSDO56")])
 def test_a_legal_identifier_with_a_wrong_check_digit_is_refused(c: Consortium, scheme: str, text: str):
-    refused(Reason.BAD_PARAMETERS, c, c.enrolment(Party("newcomer"), consents=[c.enroller], **{scheme: text}))
+    must_refuse(Reason.BAD_PARAMETERS, c, c.enrolment(Party("newcomer"), consents=[c.enroller], **{scheme: text}))
 
 
 # -- rotation ----------------------------------------------------------------------------------------------------------
@@ -122,12 +122,12 @@ def test_a_legal_identifier_with_a_wrong_check_digit_is_refused(c: Consortium, s
 def test_a_rotation_takes_effect_after_the_delay(c: Consortium):
     new, old = key("new"), c.registrar.signer
     c.put(c.rotation(c.registrar, add=[new], remove=[old]))
-    refused(Reason.UNKNOWN_KEY, c, signs(c, c.registrar, new))
+    must_refuse(Reason.UNKNOWN_KEY, c, signs(c, c.registrar, new))
     c.later(DAY - 1)
     c.put(signs(c, c.registrar, old, 1))
-    refused(Reason.UNKNOWN_KEY, c, signs(c, c.registrar, new, 2))
+    must_refuse(Reason.UNKNOWN_KEY, c, signs(c, c.registrar, new, 2))
     c.later(1)
-    refused(Reason.KEY_NOT_VALID, c, signs(c, c.registrar, old, 2))
+    must_refuse(Reason.KEY_NOT_VALID, c, signs(c, c.registrar, old, 2))
     c.put(signs(c, c.registrar, new, 2))
 
 
@@ -138,43 +138,43 @@ def test_a_rotation_in_force_stays_in_force_when_the_record_is_touched(c: Consor
     c.accredit(c.accreditor, c.certifier, 2)  # touches the certifier
     record = record_of(c, c.certifier)
     assert record.pending is None
-    refused(Reason.KEY_NOT_VALID, c, c.certification(c.certifier, ITEM, 2))
+    must_refuse(Reason.KEY_NOT_VALID, c, c.certification(c.certifier, ITEM, 2))
     c.certifier.signer = new
     c.put(c.certification(c.certifier, ITEM, 2))
 
 
 def test_one_rotation_waits_at_a_time(c: Consortium):
     c.put(c.rotation(c.stranger, add=[key("a")]))
-    refused(Reason.ROTATION_PENDING, c, c.rotation(c.stranger, add=[key("b")]))
+    must_refuse(Reason.ROTATION_PENDING, c, c.rotation(c.stranger, add=[key("b")]))
     c.later(DAY)
     c.put(c.rotation(c.stranger, add=[key("b")]))
 
 
 def test_a_rotation_is_the_actors_own_and_follows_its_count(c: Consortium):
     body = {"remove": [c.stranger.signer.kid]}
-    refused(Reason.WRONG_SIGNER, c, c.act("rotation", c.enroller, c.stranger.did, {"seq": 1}, body))
-    refused(Reason.UNKNOWN_ACTOR, c, c.act("rotation", c.stranger, Party("nobody").did, {"seq": 1}, body))
-    refused(Reason.STALE_SEQUENCE, c, c.rotation(c.stranger, add=[key("a")], seq=2))
+    must_refuse(Reason.WRONG_SIGNER, c, c.act("rotation", c.enroller, c.stranger.did, {"seq": 1}, body))
+    must_refuse(Reason.UNKNOWN_ACTOR, c, c.act("rotation", c.stranger, Party("nobody").did, {"seq": 1}, body))
+    must_refuse(Reason.STALE_SEQUENCE, c, c.rotation(c.stranger, add=[key("a")], seq=2))
 
 
 def test_each_new_key_of_a_rotation_consents(c: Consortium):
-    refused(Reason.CONSENT_MISSING, c, c.rotation(c.stranger, add=[key("a")], consents=[]))
-    refused(Reason.CONSENT_MISSING, c, c.rotation(c.stranger, add=[key("a")], consents=[c.stranger.signer]))
+    must_refuse(Reason.CONSENT_MISSING, c, c.rotation(c.stranger, add=[key("a")], consents=[]))
+    must_refuse(Reason.CONSENT_MISSING, c, c.rotation(c.stranger, add=[key("a")], consents=[c.stranger.signer]))
 
 
 def test_a_rotation_adds_new_keys_and_removes_known_ones(c: Consortium):
     own = c.stranger.signer
-    refused(Reason.KEY_EXISTS, c, c.rotation(c.stranger, add=[own]))
+    must_refuse(Reason.KEY_EXISTS, c, c.rotation(c.stranger, add=[own]))
     twice = [key_entry(key("a")), key_entry(key("a"), ["statement"])]
-    refused(Reason.KEY_EXISTS, c, c.rotation(c.stranger, add=[key("a")], entries=twice))
-    refused(Reason.UNKNOWN_KEY, c, c.rotation(c.stranger, remove=[key("a")]))
+    must_refuse(Reason.KEY_EXISTS, c, c.rotation(c.stranger, add=[key("a")], entries=twice))
+    must_refuse(Reason.UNKNOWN_KEY, c, c.rotation(c.stranger, remove=[key("a")]))
 
 
 def test_a_rotation_leaves_a_key_that_signs(c: Consortium):
-    refused(Reason.NO_KEY_LEFT, c, c.rotation(c.stranger, remove=[c.stranger.signer]))
+    must_refuse(Reason.NO_KEY_LEFT, c, c.rotation(c.stranger, remove=[c.stranger.signer]))
     for entry in (key_entry(key("a"), ["consent"]), key_entry(key("a"), exp=c.now + DAY)):
         raw = c.rotation(c.stranger, add=[key("a")], entries=[entry], remove=[c.stranger.signer])
-        refused(Reason.NO_KEY_LEFT, c, raw)
+        must_refuse(Reason.NO_KEY_LEFT, c, raw)
 
 
 def cancellation(c: Consortium, by: Party, entry: int, signer: Signer | None = None, **more: Any) -> bytes:
@@ -207,25 +207,25 @@ def test_another_key_or_the_enroller_cancels_a_rotation(pending: tuple[Consortiu
 
 def test_the_key_that_asked_cannot_cancel(pending: tuple[Consortium, int, Signer]):
     c, entry, _ = pending
-    refused(Reason.WRONG_SIGNER, c, cancellation(c, c.stranger, entry))
+    must_refuse(Reason.WRONG_SIGNER, c, cancellation(c, c.stranger, entry))
 
 
 def test_third_parties_cannot_cancel(pending: tuple[Consortium, int, Signer]):
     c, entry, second = pending
-    refused(Reason.WRONG_SIGNER, c, cancellation(c, c.registrar, entry))
-    refused(Reason.WRONG_SIGNER, c, cancellation(c, c.roots[0], entry, consents=c.roots[1:2]))
+    must_refuse(Reason.WRONG_SIGNER, c, cancellation(c, c.registrar, entry))
+    must_refuse(Reason.WRONG_SIGNER, c, cancellation(c, c.roots[0], entry, consents=c.roots[1:2]))
     c.put(c.log_change(roles={c.enroller.did: ["auditor"]}))
-    refused(Reason.MISSING_ROLE, c, cancellation(c, c.enroller, entry))
-    refused(Reason.STALE_SEQUENCE, c, cancellation(c, c.stranger, entry, second, claims={"seq": 1}))
+    must_refuse(Reason.MISSING_ROLE, c, cancellation(c, c.enroller, entry))
+    must_refuse(Reason.STALE_SEQUENCE, c, cancellation(c, c.stranger, entry, second, claims={"seq": 1}))
 
 
 def test_only_what_waits_is_cancelled_and_nothing_else_is_asked(pending: tuple[Consortium, int, Signer]):
     c, entry, second = pending
-    refused(Reason.NOTHING_PENDING, c, cancellation(c, c.stranger, entry - 1, second))
+    must_refuse(Reason.NOTHING_PENDING, c, cancellation(c, c.stranger, entry - 1, second))
     both = cancellation(c, c.stranger, entry, second, body={"remove": [second.kid]})
-    refused(Reason.BAD_PARAMETERS, c, both)
+    must_refuse(Reason.BAD_PARAMETERS, c, both)
     c.later(DAY)
-    refused(Reason.NOTHING_PENDING, c, cancellation(c, c.enroller, entry))
+    must_refuse(Reason.NOTHING_PENDING, c, cancellation(c, c.enroller, entry))
 
 
 @accepts("rotation")
@@ -233,8 +233,8 @@ def test_the_root_cancels_where_the_root_enrolled(c: Consortium):
     c.put(c.rotation(c.regulator, add=[key("stolen")]))
     entry = len(c.entries) - 1
     claims, body = {"seq": c.touches(ActorRecord, c.regulator.did)}, {"cancel": entry}
-    refused(Reason.WRONG_SIGNER, c, c.act("rotation", c.enroller, c.regulator.did, claims, body))
-    refused(Reason.THRESHOLD_NOT_MET, c, c.act("rotation", c.roots[0], c.regulator.did, claims, body))
+    must_refuse(Reason.WRONG_SIGNER, c, c.act("rotation", c.enroller, c.regulator.did, claims, body))
+    must_refuse(Reason.THRESHOLD_NOT_MET, c, c.act("rotation", c.roots[0], c.regulator.did, claims, body))
     c.put(c.act("rotation", c.roots[0], c.regulator.did, claims, body, consents=c.roots[1:2]))
     assert record_of(c, c.regulator).pending is None
 
@@ -268,8 +268,8 @@ def test_a_bad_key_is_off_a_confirmed_one_on_and_the_rest_are_off(three: tuple[C
     c, second, third = three
     first = c.registrar.signer
     c.put(report(c, c.enroller, c.registrar, [(first, c.now - 50)], [second]))
-    refused(Reason.KEY_COMPROMISED, c, signs(c, c.registrar, first))
-    refused(Reason.KEY_NOT_VALID, c, signs(c, c.registrar, third))
+    must_refuse(Reason.KEY_COMPROMISED, c, signs(c, c.registrar, first))
+    must_refuse(Reason.KEY_NOT_VALID, c, signs(c, c.registrar, third))
     c.put(signs(c, c.registrar, second))
     assert [k.bad for k in record_of(c, c.registrar).keys] == [c.now - 50, None, None]
     # a later report may reach further back, and switches nothing on again
@@ -283,7 +283,7 @@ def test_a_bad_key_is_off_a_confirmed_one_on_and_the_rest_are_off(three: tuple[C
 def test_the_root_reports_keys_of_anybody(three: tuple[Consortium, Signer, Signer]):
     c, second, _ = three
     bad = [(c.registrar.signer, c.now)]
-    refused(Reason.THRESHOLD_NOT_MET, c, report(c, c.roots[0], c.registrar, bad, [second]))
+    must_refuse(Reason.THRESHOLD_NOT_MET, c, report(c, c.roots[0], c.registrar, bad, [second]))
     c.put(report(c, c.roots[0], c.registrar, bad, [second], consents=c.roots[1:2]))
 
 
@@ -291,24 +291,24 @@ def test_nobody_else_reports_keys(three: tuple[Consortium, Signer, Signer]):
     c, second, _ = three
     bad = [(c.registrar.signer, c.now)]
     for by in (c.registrar, c.regulator, c.stranger):
-        refused(Reason.WRONG_SIGNER, c, report(c, by, c.registrar, bad, [second]))
+        must_refuse(Reason.WRONG_SIGNER, c, report(c, by, c.registrar, bad, [second]))
     regulators = [(c.regulator.signer, c.now)]
-    refused(Reason.WRONG_SIGNER, c, report(c, c.enroller, c.regulator, regulators, []))  # the root enrolled it
+    must_refuse(Reason.WRONG_SIGNER, c, report(c, c.enroller, c.regulator, regulators, []))  # the root enrolled it
     c.put(c.log_change(roles={c.enroller.did: ["auditor"]}))
-    refused(Reason.MISSING_ROLE, c, report(c, c.enroller, c.registrar, bad, [second]))
+    must_refuse(Reason.MISSING_ROLE, c, report(c, c.enroller, c.registrar, bad, [second]))
 
 
 def test_a_report_names_keys_of_the_actor_once_each_and_no_future(three: tuple[Consortium, Signer, Signer]):
     c, second, _ = three
     first, now = c.registrar.signer, c.now
-    refused(Reason.UNKNOWN_KEY, c, report(c, c.enroller, c.registrar, [(key("other"), now)], []))
-    refused(Reason.UNKNOWN_KEY, c, report(c, c.enroller, c.registrar, [(first, now)], [key("other")]))
-    refused(Reason.UNKNOWN_KEY, c, report(c, c.enroller, c.registrar, [(first, now)], [first]))
-    refused(Reason.UNKNOWN_KEY, c, report(c, c.enroller, c.registrar, [(first, now), (first, now - 1)], []))
-    refused(Reason.EFFECTIVE_IN_FUTURE, c, report(c, c.enroller, c.registrar, [(first, now + 1)], [second]))
-    refused(Reason.STALE_SEQUENCE, c, report(c, c.enroller, c.registrar, [(first, now)], [second], seq=1))
+    must_refuse(Reason.UNKNOWN_KEY, c, report(c, c.enroller, c.registrar, [(key("other"), now)], []))
+    must_refuse(Reason.UNKNOWN_KEY, c, report(c, c.enroller, c.registrar, [(first, now)], [key("other")]))
+    must_refuse(Reason.UNKNOWN_KEY, c, report(c, c.enroller, c.registrar, [(first, now)], [first]))
+    must_refuse(Reason.UNKNOWN_KEY, c, report(c, c.enroller, c.registrar, [(first, now), (first, now - 1)], []))
+    must_refuse(Reason.EFFECTIVE_IN_FUTURE, c, report(c, c.enroller, c.registrar, [(first, now + 1)], [second]))
+    must_refuse(Reason.STALE_SEQUENCE, c, report(c, c.enroller, c.registrar, [(first, now)], [second], seq=1))
     body = {"bad": [{"kid": first.kid, "from": now}], "confirmed": []}
-    refused(Reason.UNKNOWN_ACTOR, c, c.act("compromise", c.enroller, Party("nobody").did, {"seq": 1}, body))
+    must_refuse(Reason.UNKNOWN_ACTOR, c, c.act("compromise", c.enroller, Party("nobody").did, {"seq": 1}, body))
 
 
 @accepts("compromise")
@@ -317,7 +317,7 @@ def test_a_rotation_that_a_bad_key_asked_for_falls(three: tuple[Consortium, Sign
     c.put(c.rotation(c.registrar, add=[key("thief")], remove=[second]))
     c.put(report(c, c.enroller, c.registrar, [(c.registrar.signer, c.now)], [second]))
     c.later(DAY)
-    refused(Reason.UNKNOWN_KEY, c, signs(c, c.registrar, key("thief")))
+    must_refuse(Reason.UNKNOWN_KEY, c, signs(c, c.registrar, key("thief")))
     c.put(signs(c, c.registrar, second))
 
 
@@ -327,7 +327,7 @@ def test_a_key_that_a_thief_added_is_off_unless_confirmed(three: tuple[Consortiu
     c.put(c.rotation(c.registrar, add=[key("thief")]))
     c.later(DAY)
     c.put(report(c, c.enroller, c.registrar, [(c.registrar.signer, c.now - DAY)], [second]))
-    refused(Reason.KEY_NOT_VALID, c, signs(c, c.registrar, key("thief")))
+    must_refuse(Reason.KEY_NOT_VALID, c, signs(c, c.registrar, key("thief")))
 
 
 @accepts("compromise")
@@ -347,4 +347,4 @@ def test_genuine_statements_by_a_bad_key_are_reconfirmed(three: tuple[Consortium
 
 def test_a_compromised_key_consents_to_nothing(c: Consortium):
     c.put(report(c, c.enroller, c.stranger, [(c.stranger.signer, c.now)], []))
-    refused(Reason.KEY_COMPROMISED, c, c.transfer(c.holder, ITEM, c.stranger, seq=2))
+    must_refuse(Reason.KEY_COMPROMISED, c, c.transfer(c.holder, ITEM, c.stranger, seq=2))

@@ -9,7 +9,7 @@ import pytest
 from ledger.state.reasons import Reason
 from ledger.state.records import CredentialRecord, IdentifierRecord, StatusIndexRecord
 from ledger.statements import subjects
-from tests.world import DAY, ITEM, PREFIX, YEAR, Consortium, Party, accepts, credential, refused
+from tests.world import DAY, ITEM, PREFIX, YEAR, Consortium, Party, accepts, credential, must_refuse
 
 
 def item(c: Consortium, sub: str = ITEM) -> IdentifierRecord:
@@ -36,14 +36,16 @@ def test_a_registration_names_its_holder_and_its_document(c: Consortium):
 
 
 def test_the_same_identifier_twice_is_a_named_conflict(c: Consortium):
-    error = refused(Reason.ALREADY_REGISTERED, c, c.registration(c.registrar, ITEM, PREFIX, digest=bytes(32)))
+    error = must_refuse(Reason.ALREADY_REGISTERED, c, c.registration(c.registrar, ITEM, PREFIX, digest=bytes(32)))
     assert c.holder.did in error.detail
     c.put(c.status(c.regulator, ITEM, "blocked", "regulator", 2))
-    refused(Reason.ALREADY_REGISTERED, c, c.registration(c.registrar, ITEM, PREFIX, claims={"seq": 3, "generation": 2}))
+    must_refuse(
+        Reason.ALREADY_REGISTERED, c, c.registration(c.registrar, ITEM, PREFIX, claims={"seq": 3, "generation": 2})
+    )
 
 
 def test_the_holder_must_be_enrolled(c: Consortium):
-    refused(Reason.UNKNOWN_HOLDER, c, c.registration(c.registrar, "vaa:88.118.8/B2", PREFIX, Party("nobody")))
+    must_refuse(Reason.UNKNOWN_HOLDER, c, c.registration(c.registrar, "vaa:88.118.8/B2", PREFIX, Party("nobody")))
 
 
 @accepts("registration")
@@ -53,27 +55,27 @@ def test_a_retired_identifier_is_registered_again_in_the_next_generation(c: Cons
     def again(**claims: Any) -> bytes:
         return c.registration(c.registrar, ITEM, PREFIX, claims=claims)
 
-    refused(Reason.WRONG_GENERATION, c, again(seq=3))
-    refused(Reason.WRONG_GENERATION, c, again(seq=3, generation=3))
-    refused(Reason.STALE_SEQUENCE, c, again(seq=2, generation=2))
-    refused(Reason.STALE_SEQUENCE, c, again(generation=2))
+    must_refuse(Reason.WRONG_GENERATION, c, again(seq=3))
+    must_refuse(Reason.WRONG_GENERATION, c, again(seq=3, generation=3))
+    must_refuse(Reason.STALE_SEQUENCE, c, again(seq=2, generation=2))
+    must_refuse(Reason.STALE_SEQUENCE, c, again(generation=2))
     c.put(again(seq=3, generation=2))
     assert (item(c).generation, item(c).touches, item(c).holder) == (2, 4, c.registrar.did)
     retire(c)
-    refused(Reason.WRONG_GENERATION, c, again(seq=5, generation=2))
+    must_refuse(Reason.WRONG_GENERATION, c, again(seq=5, generation=2))
     c.put(again(seq=5, generation=3))
 
 
 def test_a_first_registration_has_no_generation(c: Consortium):
     raw = c.registration(c.registrar, "vaa:88.118.8/B2", PREFIX, claims={"generation": 2})
-    refused(Reason.WRONG_GENERATION, c, raw)
+    must_refuse(Reason.WRONG_GENERATION, c, raw)
 
 
 def test_an_identifier_is_registered_again_by_the_same_delegation_only(c: Consortium):
     retire(c)
     c.delegate(c.registrar, "vaa/88.118.8", by=c.registrar, parent=PREFIX)
     raw = c.registration(c.registrar, ITEM, "vaa/88.118.8", claims={"seq": 3, "generation": 2})
-    refused(Reason.NOT_COVERED, c, raw)
+    must_refuse(Reason.NOT_COVERED, c, raw)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +91,7 @@ def test_gs1_keys_vins_and_battery_codes_are_never_registered_again(c: Consortiu
     c.put(c.registration(c.registrar, sub, prefix))
     retire(c, sub)
     raw = c.registration(c.registrar, sub, prefix, claims={"seq": 2, "generation": 2})
-    refused(Reason.NOT_REUSABLE, c, raw)
+    must_refuse(Reason.NOT_REUSABLE, c, raw)
 
 
 # -- transfer ----------------------------------------------------------------------------------------------------------
@@ -98,37 +100,37 @@ def test_gs1_keys_vins_and_battery_codes_are_never_registered_again(c: Consortiu
 @accepts("transfer")
 def test_a_transfer_passes_every_right_of_the_holder(c: Consortium):
     c.put(c.transfer(c.holder, ITEM, c.stranger, seq=2))
-    refused(Reason.WRONG_SIGNER, c, c.transfer(c.holder, ITEM, c.stranger, seq=3))
+    must_refuse(Reason.WRONG_SIGNER, c, c.transfer(c.holder, ITEM, c.stranger, seq=3))
     c.put(c.transfer(c.stranger, ITEM, c.registrar, seq=3))
 
 
 def test_only_the_holder_transfers(c: Consortium):
     for party in (c.registrar, c.stranger, c.certifier, c.regulator):
-        refused(Reason.WRONG_SIGNER, c, c.transfer(party, ITEM, c.stranger, seq=2))
+        must_refuse(Reason.WRONG_SIGNER, c, c.transfer(party, ITEM, c.stranger, seq=2))
 
 
 def test_the_new_holder_is_another_enrolled_actor_who_consents(c: Consortium):
-    refused(Reason.NO_CHANGE, c, c.transfer(c.holder, ITEM, c.holder, seq=2))
-    refused(Reason.UNKNOWN_HOLDER, c, c.transfer(c.holder, ITEM, Party("nobody"), seq=2))
-    refused(Reason.CONSENT_MISSING, c, c.transfer(c.holder, ITEM, c.stranger, seq=2, consents=[c.registrar]))
+    must_refuse(Reason.NO_CHANGE, c, c.transfer(c.holder, ITEM, c.holder, seq=2))
+    must_refuse(Reason.UNKNOWN_HOLDER, c, c.transfer(c.holder, ITEM, Party("nobody"), seq=2))
+    must_refuse(Reason.CONSENT_MISSING, c, c.transfer(c.holder, ITEM, c.stranger, seq=2, consents=[c.registrar]))
     both = [c.stranger, c.registrar]
-    refused(Reason.CONSENT_UNKNOWN_PARTY, c, c.transfer(c.holder, ITEM, c.stranger, seq=2, consents=both))
+    must_refuse(Reason.CONSENT_UNKNOWN_PARTY, c, c.transfer(c.holder, ITEM, c.stranger, seq=2, consents=both))
 
 
 def test_only_a_live_registered_identifier_is_transferred(c: Consortium):
-    refused(Reason.NOT_REGISTERED, c, c.transfer(c.holder, "vaa:88.118.8/B2", c.stranger, seq=1))
+    must_refuse(Reason.NOT_REGISTERED, c, c.transfer(c.holder, "vaa:88.118.8/B2", c.stranger, seq=1))
     c.put(c.status(c.regulator, ITEM, "blocked", "regulator", 2))
-    refused(Reason.IDENTIFIER_NOT_LIVE, c, c.transfer(c.holder, ITEM, c.stranger, seq=3))
+    must_refuse(Reason.IDENTIFIER_NOT_LIVE, c, c.transfer(c.holder, ITEM, c.stranger, seq=3))
     c.put(c.status(c.regulator, ITEM, "live", "regulator", 3))
     c.put(c.transfer(c.holder, ITEM, c.stranger, seq=4))
 
 
 @accepts("transfer")
 def test_a_transfer_names_the_generation_from_the_second_on(c: Consortium):
-    refused(Reason.WRONG_GENERATION, c, c.transfer(c.holder, ITEM, c.stranger, seq=2, claims={"generation": 2}))
+    must_refuse(Reason.WRONG_GENERATION, c, c.transfer(c.holder, ITEM, c.stranger, seq=2, claims={"generation": 2}))
     retire(c)
     c.put(c.registration(c.registrar, ITEM, PREFIX, c.holder, claims={"seq": 3, "generation": 2}))
-    refused(Reason.WRONG_GENERATION, c, c.transfer(c.holder, ITEM, c.stranger, seq=4))
+    must_refuse(Reason.WRONG_GENERATION, c, c.transfer(c.holder, ITEM, c.stranger, seq=4))
     c.put(c.transfer(c.holder, ITEM, c.stranger, seq=4, claims={"generation": 2}))
 
 
@@ -161,7 +163,7 @@ def test_a_certification_touches_credential_identifier_and_the_issuers_list(c: C
 )
 def test_a_certification_out_of_scope_is_refused(c: Consortium, claims: dict[str, Any]):
     c.put(c.template(c.authority, "emc/1", body={"standards": ["*"]}))
-    refused(Reason.OUT_OF_SCOPE, c, c.certification(c.certifier, ITEM, 2, claims=claims))
+    must_refuse(Reason.OUT_OF_SCOPE, c, c.certification(c.certifier, ITEM, 2, claims=claims))
 
 
 @accepts("certification")
@@ -177,7 +179,7 @@ def test_a_star_covers_one_dimension_and_no_other(c: Consortium, dimension: str,
     for claim, value in others.items():
         if claim not in claims:
             raw = c.certification(c.certifier, ITEM, 3, claims={"accreditation": 2, **claims, claim: value})
-            refused(Reason.OUT_OF_SCOPE, c, raw)
+            must_refuse(Reason.OUT_OF_SCOPE, c, raw)
 
 
 def test_a_template_bounds_standard_and_class_whatever_the_accreditation(c: Consortium):
@@ -188,14 +190,14 @@ def test_a_template_bounds_standard_and_class_whatever_the_accreditation(c: Cons
     def raw(**claims: Any) -> bytes:
         return c.certification(c.certifier, ITEM, 2, claims={"accreditation": 2, "template": "emc/1", **claims})
 
-    refused(Reason.OUT_OF_SCOPE, c, raw())
-    refused(Reason.OUT_OF_SCOPE, c, raw(**{"class": "lamp", "standard": "GB 17625.1"}))
+    must_refuse(Reason.OUT_OF_SCOPE, c, raw())
+    must_refuse(Reason.OUT_OF_SCOPE, c, raw(**{"class": "lamp", "standard": "GB 17625.1"}))
     c.put(raw(**{"class": "lamp"}))
 
 
 def test_a_certifier_needs_an_accreditation_of_its_own(c: Consortium):
-    refused(Reason.NOT_ACCREDITED, c, c.certification(c.stranger, ITEM, 2))
-    refused(Reason.NOT_ACCREDITED, c, c.certification(c.certifier, ITEM, 2, claims={"accreditation": 2}))
+    must_refuse(Reason.NOT_ACCREDITED, c, c.certification(c.stranger, ITEM, 2))
+    must_refuse(Reason.NOT_ACCREDITED, c, c.certification(c.certifier, ITEM, 2, claims={"accreditation": 2}))
 
 
 def test_an_accreditation_covers_its_dates_by_log_time(c: Consortium):
@@ -204,47 +206,47 @@ def test_an_accreditation_covers_its_dates_by_log_time(c: Consortium):
     def raw(n: int) -> bytes:
         return c.certification(c.certifier, ITEM, n, claims={"accreditation": 2})
 
-    refused(Reason.ACCREDITATION_NOT_ACTIVE, c, raw(2))
+    must_refuse(Reason.ACCREDITATION_NOT_ACTIVE, c, raw(2))
     c.later(10)
     c.put(raw(2))
     c.later(10)
-    refused(Reason.ACCREDITATION_NOT_ACTIVE, c, raw(3))
+    must_refuse(Reason.ACCREDITATION_NOT_ACTIVE, c, raw(3))
 
 
 def test_a_suspended_or_revoked_accreditation_covers_nothing(c: Consortium):
     sub = subjects.accreditation(c.certifier.did, 1)
     c.put(c.status(c.accreditor, sub, "suspended", "accreditor", 1))
-    refused(Reason.ACCREDITATION_NOT_ACTIVE, c, c.certification(c.certifier, ITEM, 2))
+    must_refuse(Reason.ACCREDITATION_NOT_ACTIVE, c, c.certification(c.certifier, ITEM, 2))
     c.put(c.status(c.accreditor, sub, "active", "accreditor", 2))
     c.put(c.certification(c.certifier, ITEM, 2))
     c.put(c.status(c.accreditor, sub, "revoked", "accreditor", 3))
-    refused(Reason.ACCREDITATION_NOT_ACTIVE, c, c.certification(c.certifier, ITEM, 3))
+    must_refuse(Reason.ACCREDITATION_NOT_ACTIVE, c, c.certification(c.certifier, ITEM, 3))
 
 
 def test_a_certification_needs_an_approved_template(c: Consortium):
     c.accredit(c.accreditor, c.certifier, 2, scope={"templates": ["*"]})
     claims = {"accreditation": 2, "template": "emc/1"}
-    refused(Reason.TEMPLATE_NOT_APPROVED, c, c.certification(c.certifier, ITEM, 2, claims=claims))
+    must_refuse(Reason.TEMPLATE_NOT_APPROVED, c, c.certification(c.certifier, ITEM, 2, claims=claims))
     c.put(c.template(c.authority, state="withdrawn", seq=1))
-    refused(Reason.TEMPLATE_NOT_APPROVED, c, c.certification(c.certifier, ITEM, 2))
+    must_refuse(Reason.TEMPLATE_NOT_APPROVED, c, c.certification(c.certifier, ITEM, 2))
 
 
 def test_a_credential_id_is_used_once(c: Consortium):
-    refused(Reason.CREDENTIAL_EXISTS, c, c.certification(c.certifier, ITEM, 1))
+    must_refuse(Reason.CREDENTIAL_EXISTS, c, c.certification(c.certifier, ITEM, 1))
     c.put(c.status(c.certifier, credential(1), "revoked", "issuer", 1))
-    refused(Reason.CREDENTIAL_EXISTS, c, c.certification(c.certifier, ITEM, 1))
+    must_refuse(Reason.CREDENTIAL_EXISTS, c, c.certification(c.certifier, ITEM, 1))
 
 
 def test_only_a_live_identifier_in_its_generation_is_certified(c: Consortium):
-    refused(Reason.NOT_REGISTERED, c, c.certification(c.certifier, "vaa:88.118.8/B2", 2))
-    refused(Reason.WRONG_GENERATION, c, c.certification(c.certifier, ITEM, 2, claims={"generation": 2}))
+    must_refuse(Reason.NOT_REGISTERED, c, c.certification(c.certifier, "vaa:88.118.8/B2", 2))
+    must_refuse(Reason.WRONG_GENERATION, c, c.certification(c.certifier, ITEM, 2, claims={"generation": 2}))
     retire(c)
-    refused(Reason.IDENTIFIER_NOT_LIVE, c, c.certification(c.certifier, ITEM, 2))
+    must_refuse(Reason.IDENTIFIER_NOT_LIVE, c, c.certification(c.certifier, ITEM, 2))
     c.put(c.registration(c.registrar, ITEM, PREFIX, claims={"seq": 3, "generation": 2}))
-    refused(Reason.WRONG_GENERATION, c, c.certification(c.certifier, ITEM, 2))
+    must_refuse(Reason.WRONG_GENERATION, c, c.certification(c.certifier, ITEM, 2))
     c.put(c.certification(c.certifier, ITEM, 2, claims={"generation": 2}))
 
 
 def test_a_certification_that_is_over_when_it_is_logged_is_refused(c: Consortium):
-    refused(Reason.INVALID_PERIOD, c, c.certification(c.certifier, ITEM, 2, nbf=c.now - YEAR, exp=c.now))
+    must_refuse(Reason.INVALID_PERIOD, c, c.certification(c.certifier, ITEM, 2, nbf=c.now - YEAR, exp=c.now))
     c.put(c.certification(c.certifier, ITEM, 2, nbf=c.now - DAY, exp=c.now + 1))

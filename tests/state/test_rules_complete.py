@@ -1,6 +1,6 @@
 """No rule without a test: every reason is refused with, and every type accepted, by a test of this folder.
 
-`refused` and `accepts` prove at run time that a test does what it says; here only their presence is counted.
+`must_refuse` and `accepts` prove at run time that a test does what it says; here only their presence is counted.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ SOURCES = "\n".join(path.read_text() for path in HERE.parent.glob("test_rules_*.
 
 
 def test_every_reason_is_the_outcome_of_some_test():
-    direct = set(re.findall(r"refused\(\s*Reason\.([A-Z_]+)", SOURCES))
+    direct = set(re.findall(r"must_refuse\(\s*Reason\.([A-Z_]+)", SOURCES))
     parametrised = set(re.findall(r"^ +\(Reason\.([A-Z_]+), genesis", SOURCES, re.MULTILINE))
     assert {reason.name for reason in Reason} == direct | parametrised
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ledger.state.reasons import Reason
 from ledger.state.records import ActorRecord, IdentifierRecord
 from ledger.statements import Draft, make_consent, sign
-from tests.world import FOREVER, ITEM, Consortium, Party, accepts, key, key_entry, refused
+from tests.world import FOREVER, ITEM, Consortium, Party, accepts, key, key_entry, must_refuse
 
 SECOND = "vaa:88.118.8/B2"
 
@@ -30,7 +30,7 @@ def test_a_consent_to_this_very_act_counts(c: Consortium):
 def test_a_consent_moved_to_another_act_is_refused(c: Consortium):
     c.put(c.registration(c.registrar, SECOND, "vaa/88.118", c.holder))
     given = c.stranger.consent(transfer_draft(c, c.stranger).consent_digest(c.holder.signer))
-    refused(Reason.CONSENT_ELSEWHERE, c, with_consents(c, transfer_draft(c, c.stranger, 1, SECOND), given))
+    must_refuse(Reason.CONSENT_ELSEWHERE, c, with_consents(c, transfer_draft(c, c.stranger, 1, SECOND), given))
 
 
 def test_a_consent_replayed_on_the_same_item_later_is_refused(c: Consortium):
@@ -38,13 +38,13 @@ def test_a_consent_replayed_on_the_same_item_later_is_refused(c: Consortium):
     given = c.stranger.consent(draft.consent_digest(c.holder.signer))
     c.put(with_consents(c, draft, given))
     c.put(c.transfer(c.stranger, ITEM, c.holder, seq=3))
-    refused(Reason.CONSENT_ELSEWHERE, c, with_consents(c, transfer_draft(c, c.stranger, 4), given))
+    must_refuse(Reason.CONSENT_ELSEWHERE, c, with_consents(c, transfer_draft(c, c.stranger, 4), given))
 
 
 def test_a_consent_given_on_another_log_is_refused(c: Consortium):
     other = Consortium(skew=301)
     given = other.stranger.consent(transfer_draft(other, other.stranger).consent_digest(other.holder.signer))
-    refused(Reason.CONSENT_ELSEWHERE, c, with_consents(c, transfer_draft(c, c.stranger), given))
+    must_refuse(Reason.CONSENT_ELSEWHERE, c, with_consents(c, transfer_draft(c, c.stranger), given))
 
 
 def test_a_consent_of_the_root_moved_to_another_change_is_refused(c: Consortium):
@@ -52,7 +52,7 @@ def test_a_consent_of_the_root_moved_to_another_change_is_refused(c: Consortium)
     draft = c.draft("log", c.genesis.iss, f"log:{c.log_id.hex()}", {"seq": c.log.touches}, body)
     consents = c.root_consents(draft, c.cose)
     other = c.draft("log", c.genesis.iss, f"log:{c.log_id.hex()}", {"seq": c.log.touches}, {"suites": [-8, -7]})
-    refused(Reason.CONSENT_ELSEWHERE, c, sign(other, c.cose, consents))
+    must_refuse(Reason.CONSENT_ELSEWHERE, c, sign(other, c.cose, consents))
     c.put(sign(draft, c.cose, consents))
 
 
@@ -62,7 +62,7 @@ def test_a_consent_ends_at_its_exp_by_log_time(c: Consortium):
     raw = with_consents(c, draft, c.stranger.consent(digest, exp=c.now + 60))
     late = c.fork()
     late.later(60)
-    refused(Reason.CONSENT_EXPIRED, late, raw)
+    must_refuse(Reason.CONSENT_EXPIRED, late, raw)
     c.later(59)
     c.put(raw)
 
@@ -71,7 +71,7 @@ def test_two_consents_of_one_actor_are_refused(c: Consortium):
     draft = transfer_draft(c, c.stranger)
     digest = draft.consent_digest(c.holder.signer)
     twice = [c.stranger.consent(digest), c.stranger.consent(digest, exp=FOREVER - 1)]
-    refused(Reason.CONSENT_REPEATED, c, with_consents(c, draft, *twice))
+    must_refuse(Reason.CONSENT_REPEATED, c, with_consents(c, draft, *twice))
 
 
 def test_two_consents_of_one_actor_by_two_keys_are_refused(c: Consortium):
@@ -82,7 +82,7 @@ def test_two_consents_of_one_actor_by_two_keys_are_refused(c: Consortium):
     digest = draft.consent_digest(c.holder.signer)
     for order in ([c.stranger.signer, second], [second, c.stranger.signer]):
         consents = [c.stranger.consent(digest, signer=s) for s in order]
-        refused(Reason.CONSENT_REPEATED, c, with_consents(c, draft, *consents))
+        must_refuse(Reason.CONSENT_REPEATED, c, with_consents(c, draft, *consents))
     c.put(with_consents(c, draft, c.stranger.consent(digest, signer=second)))
 
 
@@ -90,7 +90,7 @@ def test_one_root_authority_twice_does_not_make_a_threshold(c: Consortium):
     draft = c.draft("log", c.genesis.iss, f"log:{c.log_id.hex()}", {"seq": c.log.touches}, {"suites": [-8]})
     digest = draft.consent_digest(c.cose)
     twice = [c.roots[0].consent(digest), c.roots[0].consent(digest, exp=FOREVER - 1)]
-    refused(Reason.CONSENT_REPEATED, c, sign(draft, c.cose, twice))
+    must_refuse(Reason.CONSENT_REPEATED, c, sign(draft, c.cose, twice))
 
 
 def test_a_root_authority_that_signs_and_consents_counts_once(c: Consortium):
@@ -99,7 +99,7 @@ def test_a_root_authority_that_signs_and_consents_counts_once(c: Consortium):
         nbf=c.now, exp=c.now + 9,
     )  # fmt: skip
     consents = c.root_consents(draft, c.roots[0].signer, [c.roots[0]])
-    refused(Reason.THRESHOLD_NOT_MET, c, sign(draft, c.roots[0].signer, consents))
+    must_refuse(Reason.THRESHOLD_NOT_MET, c, sign(draft, c.roots[0].signer, consents))
     c.put(sign(draft, c.roots[0].signer, c.root_consents(draft, c.roots[0].signer, c.roots[1:2])))
 
 
@@ -107,29 +107,29 @@ def test_a_consent_by_a_party_without_a_say_is_refused(c: Consortium):
     draft = transfer_draft(c, c.stranger)
     digest = draft.consent_digest(c.holder.signer)
     good = c.stranger.consent(digest)
-    refused(Reason.CONSENT_UNKNOWN_PARTY, c, with_consents(c, draft, good, Party("nobody").consent(digest)))
-    refused(Reason.CONSENT_UNKNOWN_PARTY, c, with_consents(c, draft, good, c.certifier.consent(digest)))
+    must_refuse(Reason.CONSENT_UNKNOWN_PARTY, c, with_consents(c, draft, good, Party("nobody").consent(digest)))
+    must_refuse(Reason.CONSENT_UNKNOWN_PARTY, c, with_consents(c, draft, good, c.certifier.consent(digest)))
     newcomer = Party("newcomer")
-    refused(Reason.CONSENT_UNKNOWN_PARTY, c, c.enrolment(newcomer, consents=[c.stranger]))
+    must_refuse(Reason.CONSENT_UNKNOWN_PARTY, c, c.enrolment(newcomer, consents=[c.stranger]))
 
 
 def test_a_consent_of_the_wrong_party_alone_is_not_enough(c: Consortium):
     draft = transfer_draft(c, c.stranger)
     digest = draft.consent_digest(c.holder.signer)
-    refused(Reason.CONSENT_MISSING, c, with_consents(c, draft, c.certifier.consent(digest)))
+    must_refuse(Reason.CONSENT_MISSING, c, with_consents(c, draft, c.certifier.consent(digest)))
 
 
 def test_a_forged_consent_is_refused(c: Consortium):
     draft = transfer_draft(c, c.stranger)
     given = c.stranger.consent(draft.consent_digest(c.holder.signer))
-    refused(Reason.BAD_SIGNATURE, c, with_consents(c, draft, given[:-1] + bytes([given[-1] ^ 1])))
+    must_refuse(Reason.BAD_SIGNATURE, c, with_consents(c, draft, given[:-1] + bytes([given[-1] ^ 1])))
 
 
 def test_a_consent_by_a_key_of_another_actor_is_refused(c: Consortium):
     draft = transfer_draft(c, c.stranger)
     digest = draft.consent_digest(c.holder.signer)
     borrowed = make_consent(c.certifier.signer, c.stranger.did, FOREVER, digest)
-    refused(Reason.UNKNOWN_KEY, c, with_consents(c, draft, borrowed))
+    must_refuse(Reason.UNKNOWN_KEY, c, with_consents(c, draft, borrowed))
 
 
 def test_the_threshold_counts_root_keys_not_keys_of_the_same_actor(c: Consortium):
@@ -143,7 +143,7 @@ def test_the_threshold_counts_root_keys_not_keys_of_the_same_actor(c: Consortium
     change = c.draft("log", c.genesis.iss, f"log:{c.log_id.hex()}", {"seq": c.log.touches}, {"suites": [-8]})
     digest = change.consent_digest(c.cose)
     first = c.roots[0].consent(digest)
-    refused(Reason.THRESHOLD_NOT_MET, c, sign(change, c.cose, [first, root.consent(digest, signer=everyday)]))
+    must_refuse(Reason.THRESHOLD_NOT_MET, c, sign(change, c.cose, [first, root.consent(digest, signer=everyday)]))
     c.put(sign(change, c.cose, [first, root.consent(digest)]))
 
 
@@ -153,4 +153,4 @@ def test_each_new_key_consents_and_an_old_one_beside_it_in_any_order(c: Consorti
     assert record is not None
     for order in ([second, third, c.stranger.signer], [c.stranger.signer, third, second]):
         c.fork().put(c.rotation(c.stranger, add=[second, third], consents=order))
-    refused(Reason.CONSENT_MISSING, c, c.rotation(c.stranger, add=[second, third], consents=[second]))
+    must_refuse(Reason.CONSENT_MISSING, c, c.rotation(c.stranger, add=[second, third], consents=[second]))

@@ -6,7 +6,7 @@ import pytest
 
 from ledger.state.reasons import Reason
 from ledger.state.records import ActorRecord, CredentialRecord, IdentifierRecord
-from tests.world import DAY, ITEM, PREFIX, Consortium, Party, credential, key_entry, refused
+from tests.world import DAY, ITEM, PREFIX, Consortium, Party, credential, key_entry, must_refuse
 
 
 def test_an_actor_has_one_enroller_or_the_root():
@@ -14,8 +14,10 @@ def test_an_actor_has_one_enroller_or_the_root():
     second = Party("second enroller")
     world.enrol(second, "enroller")
     newcomer = Party("newcomer")
-    refused(Reason.CONSENT_REPEATED, world, world.enrolment(newcomer, consents=[world.enroller, second]))
-    refused(Reason.CONSENT_UNKNOWN_PARTY, world, world.enrolment(newcomer, consents=[world.enroller, world.stranger]))
+    must_refuse(Reason.CONSENT_REPEATED, world, world.enrolment(newcomer, consents=[world.enroller, second]))
+    must_refuse(
+        Reason.CONSENT_UNKNOWN_PARTY, world, world.enrolment(newcomer, consents=[world.enroller, world.stranger])
+    )
     world.put(world.enrolment(newcomer, "regulator", consents=[*world.roots[:2], world.enroller]))
     record = world.state.read(ActorRecord, newcomer.did)
     assert record is not None
@@ -25,7 +27,7 @@ def test_an_actor_has_one_enroller_or_the_root():
 def test_the_signing_key_of_an_enrolment_must_be_in_force():
     world, newcomer = Consortium(), Party("newcomer")
     keys = [key_entry(newcomer.signer, nbf=world.now + DAY)]
-    refused(Reason.KEY_NOT_VALID, world, world.enrolment(newcomer, consents=[world.enroller], keys=keys))
+    must_refuse(Reason.KEY_NOT_VALID, world, world.enrolment(newcomer, consents=[world.enroller], keys=keys))
 
 
 @pytest.mark.parametrize("claim", ["class", "site", "standard"])
@@ -34,7 +36,7 @@ def test_a_star_in_a_scope_covers_everything_but_a_star(claim: str):
     scope = {"classes": ["*"], "sites": ["*"], "standards": ["*"]}
     world.accredit(world.accreditor, world.certifier, 2, scope=scope)
     claims = {"accreditation": 2, claim: "*"}
-    refused(Reason.OUT_OF_SCOPE, world, world.certification(world.certifier, ITEM, 2, claims=claims))
+    must_refuse(Reason.OUT_OF_SCOPE, world, world.certification(world.certifier, ITEM, 2, claims=claims))
     world.put(world.certification(world.certifier, ITEM, 2, claims={"accreditation": 2, "class": "anything"}))
 
 
@@ -47,7 +49,7 @@ def test_the_holder_of_an_expired_delegation_cannot_block():
     world.put(world.status(holder, item, "blocked", "delegation-holder", 1))
     world.put(world.status(holder, item, "live", "delegation-holder", 2))
     world.later(2 * DAY)
-    refused(Reason.ROLE_NOT_ALLOWED, world, world.status(holder, item, "blocked", "delegation-holder", 3))
+    must_refuse(Reason.ROLE_NOT_ALLOWED, world, world.status(holder, item, "blocked", "delegation-holder", 3))
 
 
 def test_a_suspension_cannot_be_lifted_before_it_took_effect():
@@ -55,7 +57,7 @@ def test_a_suspension_cannot_be_lifted_before_it_took_effect():
     world.later(100)
     world.put(world.status(world.certifier, credential(1), "suspended", "issuer", 1))
     raw = world.status(world.certifier, credential(1), "active", "issuer", 2, claims={"effective": world.now - 50})
-    refused(Reason.EFFECTIVE_TOO_EARLY, world, raw)
+    must_refuse(Reason.EFFECTIVE_TOO_EARLY, world, raw)
     world.put(world.status(world.certifier, credential(1), "active", "issuer", 2))
     record = world.state.read(CredentialRecord, credential(1))
     assert record is not None

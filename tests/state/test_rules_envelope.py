@@ -14,7 +14,7 @@ from ledger.state.records import ActorRecord, IdentifierRecord
 from ledger.state.transition import UnknownRulesError, transition
 from ledger.state.view import MemoryState
 from ledger.statements import decode_statement, sign, subjects
-from tests.world import DAY, ITEM, PREFIX, Consortium, Party, World, accepts, key, key_entry, refused
+from tests.world import DAY, ITEM, PREFIX, Consortium, Party, World, accepts, key, key_entry, must_refuse
 
 OTHER = "vaa:88.118.8/B2"
 
@@ -22,11 +22,11 @@ OTHER = "vaa:88.118.8/B2"
 def test_only_a_genesis_as_entry_0_begins_a_log(world: World, c: Consortium):
     empty = World()
     empty.state = MemoryState()
-    refused(Reason.GENESIS_MISPLACED, empty, world.entries[0])  # at index 2, though nothing is there
+    must_refuse(Reason.GENESIS_MISPLACED, empty, world.entries[0])  # at index 2, though nothing is there
     empty.entries = []
-    refused(Reason.GENESIS_MISPLACED, empty, c.entries[2])
+    must_refuse(Reason.GENESIS_MISPLACED, empty, c.entries[2])
     empty.put(world.entries[0])
-    refused(Reason.GENESIS_MISPLACED, empty, world.entries[0])
+    must_refuse(Reason.GENESIS_MISPLACED, empty, world.entries[0])
 
 
 def test_a_statement_for_another_log_is_refused(c: Consortium):
@@ -34,11 +34,11 @@ def test_a_statement_for_another_log_is_refused(c: Consortium):
     assert other.log_id != c.log_id
     raw = other.registration(other.registrar, OTHER, PREFIX)
     other.put(raw)
-    refused(Reason.WRONG_LOG, c, raw)
+    must_refuse(Reason.WRONG_LOG, c, raw)
 
 
 def test_a_log_statement_about_another_log_is_refused(c: Consortium):
-    refused(Reason.WRONG_LOG, c, c.log_change(sub=f"log:{'ab' * 32}", suites=[-8]))
+    must_refuse(Reason.WRONG_LOG, c, c.log_change(sub=f"log:{'ab' * 32}", suites=[-8]))
 
 
 @accepts("registration", "log", "manifest")
@@ -46,8 +46,8 @@ def test_a_sealed_log_takes_nothing_but_the_manifest_that_closes_its_last_batch(
     c.put(c.registration(c.registrar, OTHER, PREFIX))
     c.put(c.log_change(seal={"successor": "cd" * 32}))
     assert c.log.successor == b"\xcd" * 32
-    refused(Reason.LOG_SEALED, c, c.registration(c.registrar, "vaa:88.118.8/C3", PREFIX))
-    refused(Reason.LOG_SEALED, c, c.log_change(suites=[-8]))
+    must_refuse(Reason.LOG_SEALED, c, c.registration(c.registrar, "vaa:88.118.8/C3", PREFIX))
+    must_refuse(Reason.LOG_SEALED, c, c.log_change(suites=[-8]))
     c.close(c.now)
 
 
@@ -57,14 +57,14 @@ def test_a_suite_that_the_log_does_not_admit_is_refused_everywhere():
     ready = c.fork()
     ready.put(ready.transfer(ready.holder, ITEM, ready.stranger, seq=seq))  # es256 is good so far
     c.put(c.log_change(suites=[-8]))
-    refused(Reason.UNKNOWN_SUITE, c, c.transfer(c.holder, ITEM, c.stranger, seq=seq))
+    must_refuse(Reason.UNKNOWN_SUITE, c, c.transfer(c.holder, ITEM, c.stranger, seq=seq))
     newcomer = Party("newcomer", "es256")
-    refused(Reason.UNKNOWN_SUITE, c, c.enrolment(newcomer, consents=[c.enroller]))
+    must_refuse(Reason.UNKNOWN_SUITE, c, c.enrolment(newcomer, consents=[c.enroller]))
     entries = [key_entry(newcomer.signer)]
-    refused(Reason.UNKNOWN_SUITE, c, c.rotation(c.stranger, add=[newcomer.signer], entries=entries))
+    must_refuse(Reason.UNKNOWN_SUITE, c, c.rotation(c.stranger, add=[newcomer.signer], entries=entries))
     # a consent in a suite that the log gave up counts no more than a signature in it
     c.put(c.registration(c.registrar, OTHER, PREFIX))
-    refused(Reason.UNKNOWN_SUITE, c, c.transfer(c.registrar, OTHER, c.holder, seq=1))
+    must_refuse(Reason.UNKNOWN_SUITE, c, c.transfer(c.registrar, OTHER, c.holder, seq=1))
 
 
 class _Disguised:
@@ -80,7 +80,7 @@ def test_the_algorithm_must_be_that_of_the_registered_key(c: Consortium):
     disguised: Any = _Disguised(c.registrar)
     raw = sign(_registration(c), disguised)
     assert decode_statement(raw).alg == -7
-    refused(Reason.UNKNOWN_SUITE, c, raw)
+    must_refuse(Reason.UNKNOWN_SUITE, c, raw)
 
 
 def _registration(c: Consortium, **fields: Any) -> Any:
@@ -89,25 +89,25 @@ def _registration(c: Consortium, **fields: Any) -> Any:
 
 
 def test_iat_may_be_ahead_of_log_time_by_the_skew_and_no_more(c: Consortium):
-    refused(Reason.IAT_AHEAD, c, sign(_registration(c, iat=c.now + 301), c.registrar.signer))
+    must_refuse(Reason.IAT_AHEAD, c, sign(_registration(c, iat=c.now + 301), c.registrar.signer))
     c.put(sign(_registration(c, iat=c.now + 300), c.registrar.signer))
 
 
 def test_iat_may_be_as_old_as_the_maximum_age_and_no_older(c: Consortium):
-    refused(Reason.IAT_TOO_OLD, c, sign(_registration(c, iat=c.now - DAY - 1), c.registrar.signer))
+    must_refuse(Reason.IAT_TOO_OLD, c, sign(_registration(c, iat=c.now - DAY - 1), c.registrar.signer))
     c.put(sign(_registration(c, iat=c.now - DAY), c.registrar.signer))
 
 
 def test_a_captured_statement_is_too_old_later(c: Consortium):
     raw = c.registration(c.registrar, OTHER, PREFIX)
     c.later(DAY + 1)
-    refused(Reason.IAT_TOO_OLD, c, raw)
+    must_refuse(Reason.IAT_TOO_OLD, c, raw)
 
 
 @pytest.mark.parametrize("seq", [0, 1, 3, 2**64 - 1])
 def test_seq_must_be_the_count_of_the_record(c: Consortium, seq: int):
     assert c.touches(IdentifierRecord, ITEM) == 2
-    refused(Reason.STALE_SEQUENCE, c, c.transfer(c.holder, ITEM, c.stranger, seq=seq))
+    must_refuse(Reason.STALE_SEQUENCE, c, c.transfer(c.holder, ITEM, c.stranger, seq=seq))
     c.put(c.transfer(c.holder, ITEM, c.stranger, seq=2))
 
 
@@ -115,22 +115,22 @@ def test_an_old_transfer_cannot_be_replayed_after_the_item_came_back(c: Consorti
     there = c.transfer(c.holder, ITEM, c.stranger, seq=2)
     c.put(there)
     c.put(c.transfer(c.stranger, ITEM, c.holder, seq=3))
-    refused(Reason.STALE_SEQUENCE, c, there)
+    must_refuse(Reason.STALE_SEQUENCE, c, there)
 
 
 def test_seq_is_absent_where_there_is_no_record(c: Consortium):
-    refused(Reason.STALE_SEQUENCE, c, c.registration(c.registrar, OTHER, PREFIX, claims={"seq": 0}))
-    refused(Reason.STALE_SEQUENCE, c, c.delegation(c.stranger, "vaa/88.999", claims={"seq": 0}))
-    refused(Reason.STALE_SEQUENCE, c, c.template(c.authority, "other/1", seq=0))
-    refused(Reason.STALE_SEQUENCE, c, c.template(c.authority, state="withdrawn"))
-    refused(Reason.STALE_SEQUENCE, c, c.accreditation(c.accreditor, c.certifier, 2, claims={"seq": 0}))
+    must_refuse(Reason.STALE_SEQUENCE, c, c.registration(c.registrar, OTHER, PREFIX, claims={"seq": 0}))
+    must_refuse(Reason.STALE_SEQUENCE, c, c.delegation(c.stranger, "vaa/88.999", claims={"seq": 0}))
+    must_refuse(Reason.STALE_SEQUENCE, c, c.template(c.authority, "other/1", seq=0))
+    must_refuse(Reason.STALE_SEQUENCE, c, c.template(c.authority, state="withdrawn"))
+    must_refuse(Reason.STALE_SEQUENCE, c, c.accreditation(c.accreditor, c.certifier, 2, claims={"seq": 0}))
 
 
 def test_a_certificate_makes_a_prepared_transfer_stale(c: Consortium):
     c.put(c.registration(c.registrar, OTHER, PREFIX, c.holder))
     transfer = c.transfer(c.holder, OTHER, c.stranger, seq=1)
     c.put(c.certification(c.certifier, OTHER, 2))
-    refused(Reason.STALE_SEQUENCE, c, transfer)
+    must_refuse(Reason.STALE_SEQUENCE, c, transfer)
 
 
 @pytest.mark.parametrize(
@@ -146,33 +146,33 @@ def test_a_certificate_makes_a_prepared_transfer_stale(c: Consortium):
     ],
 )
 def test_a_subject_that_is_not_an_identifier_in_normal_form_is_refused(c: Consortium, sub: str):
-    refused(Reason.MALFORMED_SUBJECT, c, c.registration(c.registrar, sub, PREFIX))
-    refused(Reason.MALFORMED_SUBJECT, c, c.certification(c.certifier, sub, 2))
-    refused(Reason.MALFORMED_SUBJECT, c, c.transfer(c.holder, sub, c.stranger, seq=1))
+    must_refuse(Reason.MALFORMED_SUBJECT, c, c.registration(c.registrar, sub, PREFIX))
+    must_refuse(Reason.MALFORMED_SUBJECT, c, c.certification(c.certifier, sub, 2))
+    must_refuse(Reason.MALFORMED_SUBJECT, c, c.transfer(c.holder, sub, c.stranger, seq=1))
 
 
 def test_a_stranger_to_the_log_can_do_nothing(c: Consortium):
     nobody = Party("nobody")
-    refused(Reason.UNKNOWN_ACTOR, c, c.registration(nobody, OTHER, PREFIX))
-    refused(Reason.UNKNOWN_ACTOR, c, c.certification(nobody, ITEM, 2))
-    refused(Reason.UNKNOWN_ACTOR, c, c.transfer(nobody, ITEM, c.stranger, seq=2))
-    refused(Reason.UNKNOWN_ACTOR, c, c.status(nobody, ITEM, "blocked", "regulator", 2))
-    refused(Reason.UNKNOWN_ACTOR, c, c.template(nobody, "other/1"))
+    must_refuse(Reason.UNKNOWN_ACTOR, c, c.registration(nobody, OTHER, PREFIX))
+    must_refuse(Reason.UNKNOWN_ACTOR, c, c.certification(nobody, ITEM, 2))
+    must_refuse(Reason.UNKNOWN_ACTOR, c, c.transfer(nobody, ITEM, c.stranger, seq=2))
+    must_refuse(Reason.UNKNOWN_ACTOR, c, c.status(nobody, ITEM, "blocked", "regulator", 2))
+    must_refuse(Reason.UNKNOWN_ACTOR, c, c.template(nobody, "other/1"))
 
 
 def test_a_key_of_somebody_else_is_refused(c: Consortium):
     raw = c.act("registration", c.registrar, OTHER, {"holder": c.holder.did, "delegation": PREFIX},
                 signer=c.stranger.signer, digest=bytes(32))  # fmt: skip
-    refused(Reason.UNKNOWN_KEY, c, raw)
+    must_refuse(Reason.UNKNOWN_KEY, c, raw)
 
 
 def test_a_signature_that_does_not_verify_is_refused(c: Consortium):
     raw = c.registration(c.registrar, OTHER, PREFIX)
-    refused(Reason.BAD_SIGNATURE, c, raw[:-1] + bytes([raw[-1] ^ 1]))
+    must_refuse(Reason.BAD_SIGNATURE, c, raw[:-1] + bytes([raw[-1] ^ 1]))
     for altered in (replace(_registration(c), iat=c.now - 1), replace(_registration(c), digest=b"\x01" * 32)):
         moved = sign(altered, c.registrar.signer)
         signature = decode_statement(raw).signature
-        refused(Reason.BAD_SIGNATURE, c, moved[: -len(signature)] + signature)
+        must_refuse(Reason.BAD_SIGNATURE, c, moved[: -len(signature)] + signature)
 
 
 def test_keys_serve_within_their_dates_and_purposes_only(c: Consortium):
@@ -195,20 +195,20 @@ def test_keys_serve_within_their_dates_and_purposes_only(c: Consortium):
         claims = {"holder": party.did, "delegation": "vaa/88.777"}
         return c.act("registration", party, f"vaa:88.777.1/{n}", claims, signer=signer, digest=bytes(32))
 
-    refused(Reason.KEY_NOT_VALID, c, raw(dated, 1))
-    refused(Reason.KEY_PURPOSE, c, raw(agreeing, 1))
+    must_refuse(Reason.KEY_NOT_VALID, c, raw(dated, 1))
+    must_refuse(Reason.KEY_PURPOSE, c, raw(agreeing, 1))
     c.put(raw(signing, 1))
     c.later(100)
     c.put(raw(dated, 2))
     c.later(99)
     c.put(raw(dated, 3))
     c.later(1)
-    refused(Reason.KEY_NOT_VALID, c, raw(dated, 4))
+    must_refuse(Reason.KEY_NOT_VALID, c, raw(dated, 4))
     # and consents likewise
     draft = c.draft("transfer", c.holder.did, ITEM, {"holder": party.did, "seq": 2}, {})
     digest = draft.consent_digest(c.holder.signer)
-    refused(Reason.KEY_PURPOSE, c, sign(draft, c.holder.signer, [party.consent(digest, signer=signing)]))
-    refused(Reason.KEY_NOT_VALID, c, sign(draft, c.holder.signer, [party.consent(digest, signer=dated)]))
+    must_refuse(Reason.KEY_PURPOSE, c, sign(draft, c.holder.signer, [party.consent(digest, signer=signing)]))
+    must_refuse(Reason.KEY_NOT_VALID, c, sign(draft, c.holder.signer, [party.consent(digest, signer=dated)]))
     c.put(sign(draft, c.holder.signer, [party.consent(digest, signer=agreeing)]))
 
 

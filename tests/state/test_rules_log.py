@@ -13,7 +13,7 @@ from ledger.state.records import ActorRecord, BatchRecord, KeyRef, Member
 from ledger.state.rules1.log import log_did
 from ledger.state.view import MemoryState
 from ledger.statements import Draft, make_consent, sign
-from tests.world import FOREVER, START, Consortium, Party, World, accepts, genesis_draft, key, member, refused
+from tests.world import FOREVER, START, Consortium, Party, World, accepts, genesis_draft, key, member, must_refuse
 
 ROOTS = [Party(f"root {n}") for n in range(3)]
 COSE, NOTE = key("cose"), key("note")
@@ -73,28 +73,28 @@ def test_a_genesis_may_be_signed_in_either_suite():
     ],
 )
 def test_a_genesis_that_contradicts_itself_is_refused(reason: Reason, raw: bytes):
-    refused(reason, Blank(), raw)
+    must_refuse(reason, Blank(), raw)
 
 
 def test_a_root_member_or_root_key_cannot_stand_twice_in_a_genesis():
     same_did = Party("other key")
     same_did.did = ROOTS[0].did
-    refused(Reason.BAD_PARAMETERS, Blank(), genesis(genesis_draft(COSE, NOTE, [*ROOTS, same_did])))
+    must_refuse(Reason.BAD_PARAMETERS, Blank(), genesis(genesis_draft(COSE, NOTE, [*ROOTS, same_did])))
     same_key = Party("root 0")
     same_key.did = "did:web:example.org"
-    refused(Reason.BAD_PARAMETERS, Blank(), genesis(genesis_draft(COSE, NOTE, [*ROOTS, same_key])))
+    must_refuse(Reason.BAD_PARAMETERS, Blank(), genesis(genesis_draft(COSE, NOTE, [*ROOTS, same_key])))
 
 
 def test_a_genesis_with_a_broken_signature_or_foreign_consents_is_refused():
     draft = genesis_draft(COSE, NOTE, ROOTS)
     raw = genesis(draft)
-    refused(Reason.BAD_SIGNATURE, Blank(), raw[:-1] + bytes([raw[-1] ^ 1]))
+    must_refuse(Reason.BAD_SIGNATURE, Blank(), raw[:-1] + bytes([raw[-1] ^ 1]))
     other = replace(draft, iat=START + 1).consent_digest(COSE)
-    refused(Reason.CONSENT_ELSEWHERE, Blank(), sign(draft, COSE, [p.consent(other) for p in ROOTS]))
+    must_refuse(Reason.CONSENT_ELSEWHERE, Blank(), sign(draft, COSE, [p.consent(other) for p in ROOTS]))
     good = [p.consent(draft.consent_digest(COSE)) for p in ROOTS]
     again = ROOTS[0].consent(draft.consent_digest(COSE), FOREVER - 1)
-    refused(Reason.CONSENT_REPEATED, Blank(), sign(draft, COSE, [*good, again]))
-    refused(Reason.BAD_SIGNATURE, Blank(), sign(draft, COSE, [good[0], good[1][:-1] + bytes([good[1][-1] ^ 1])]))
+    must_refuse(Reason.CONSENT_REPEATED, Blank(), sign(draft, COSE, [*good, again]))
+    must_refuse(Reason.BAD_SIGNATURE, Blank(), sign(draft, COSE, [good[0], good[1][:-1] + bytes([good[1][-1] ^ 1])]))
 
 
 # -- changes -----------------------------------------------------------------------------------------------------------
@@ -106,16 +106,16 @@ def test_the_root_threshold_changes_parameters_from_the_next_entry_on(c: Consort
     assert (c.log.skew, c.log.max_age, c.log.rotation_delay) == (5, 50, 7)
     late = c.draft("registration", c.registrar.did, "vaa:88.118.8/B2",
                    {"holder": c.holder.did, "delegation": "vaa/88.118"}, digest=bytes(32), iat=c.now + 6)  # fmt: skip
-    refused(Reason.IAT_AHEAD, c, sign(late, c.registrar.signer))
+    must_refuse(Reason.IAT_AHEAD, c, sign(late, c.registrar.signer))
 
 
 def test_a_change_below_the_threshold_or_by_another_signer_is_refused(c: Consortium):
-    refused(Reason.THRESHOLD_NOT_MET, c, c.log_change(consents=c.roots[:1], suites=[-8]))
-    refused(Reason.THRESHOLD_NOT_MET, c, c.log_change(consents=[c.roots[0], c.regulator], suites=[-8]))
-    refused(Reason.WRONG_SIGNER, c, c.log_change(signer=c.note, suites=[-8]))
+    must_refuse(Reason.THRESHOLD_NOT_MET, c, c.log_change(consents=c.roots[:1], suites=[-8]))
+    must_refuse(Reason.THRESHOLD_NOT_MET, c, c.log_change(consents=[c.roots[0], c.regulator], suites=[-8]))
+    must_refuse(Reason.WRONG_SIGNER, c, c.log_change(signer=c.note, suites=[-8]))
     sub, claims = f"log:{c.log_id.hex()}", {"seq": c.log.touches}
     raw = c.act("log", c.roots[0], sub, claims, {"suites": [-8]}, consents=c.roots[1:])
-    refused(Reason.WRONG_SIGNER, c, raw)
+    must_refuse(Reason.WRONG_SIGNER, c, raw)
 
 
 def test_a_change_follows_the_count_of_the_log_record_only(c: Consortium):
@@ -125,11 +125,11 @@ def test_a_change_follows_the_count_of_the_log_record_only(c: Consortium):
     assert c.log.touches == before
     old = c.log_change(seq=before, suites=[-8])
     c.put(c.log_change(witnesses=[f"w+{'0' * 8}+{'A' * 44}"]))
-    refused(Reason.STALE_SEQUENCE, c, old)
+    must_refuse(Reason.STALE_SEQUENCE, c, old)
 
 
 def test_a_change_that_changes_nothing_is_refused(c: Consortium):
-    refused(Reason.NO_CHANGE, c, c.log_change(suites=[-8, -7]))
+    must_refuse(Reason.NO_CHANGE, c, c.log_change(suites=[-8, -7]))
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_a_change_that_changes_nothing_is_refused(c: Consortium):
     ],
 )
 def test_parameters_that_contradict_each_other_are_refused(c: Consortium, body: dict[str, Any]):
-    refused(Reason.BAD_PARAMETERS, c, c.log_change(**body))
+    must_refuse(Reason.BAD_PARAMETERS, c, c.log_change(**body))
 
 
 def change_keys(c: Consortium, cose: Any, *, consents: list[bytes] | None = None) -> bytes:
@@ -167,9 +167,9 @@ def change_keys(c: Consortium, cose: Any, *, consents: list[bytes] | None = None
 @accepts("log")
 def test_a_new_log_key_consents_itself_and_signs_from_then_on(c: Consortium):
     new = key("cose 2", "es256")
-    refused(Reason.CONSENT_MISSING, c, change_keys(c, new, consents=[]))
+    must_refuse(Reason.CONSENT_MISSING, c, change_keys(c, new, consents=[]))
     c.put(change_keys(c, new))
-    refused(Reason.WRONG_SIGNER, c, c.manifest(c.now))  # the old key
+    must_refuse(Reason.WRONG_SIGNER, c, c.manifest(c.now))  # the old key
     c.cose = new
     c.later(10)
     assert log_did(c.log) == did_key(new.public_key, "es256")
@@ -179,10 +179,10 @@ def test_a_new_log_key_consents_itself_and_signs_from_then_on(c: Consortium):
 def test_a_new_root_key_consents_itself_and_counts_from_then_on(c: Consortium):
     new = Party("root 3", "es256")
     root = {"members": [member(p) for p in (c.roots[0], new)], "threshold": 2}
-    refused(Reason.CONSENT_MISSING, c, c.log_change(root=root))
-    refused(Reason.THRESHOLD_NOT_MET, c, c.log_change(consents=[c.roots[0], new], root=root))
+    must_refuse(Reason.CONSENT_MISSING, c, c.log_change(root=root))
+    must_refuse(Reason.THRESHOLD_NOT_MET, c, c.log_change(consents=[c.roots[0], new], root=root))
     c.put(c.log_change(consents=[*c.roots[:2], new], root=root))
-    refused(Reason.CONSENT_UNKNOWN_PARTY, c, c.log_change(witnesses=[f"w+{'0' * 8}+{'A' * 44}"]))
+    must_refuse(Reason.CONSENT_UNKNOWN_PARTY, c, c.log_change(witnesses=[f"w+{'0' * 8}+{'A' * 44}"]))
     c.put(c.log_change(consents=[c.roots[0], new], witnesses=[f"w+{'0' * 8}+{'A' * 44}"]))
 
 
@@ -202,11 +202,11 @@ def test_only_the_root_grants_and_takes_privileged_roles(c: Consortium):
     assert stranger is not None
     assert stranger.roles == ("auditor", "regulator")
     c.put(c.status(c.stranger, "vaa:88.118.8/A1", "blocked", "regulator", 2))
-    refused(Reason.UNKNOWN_ACTOR, c, c.log_change(roles={Party("nobody").did: ["auditor"]}))
+    must_refuse(Reason.UNKNOWN_ACTOR, c, c.log_change(roles={Party("nobody").did: ["auditor"]}))
 
 
 def test_the_rules_version_never_goes_back(c: Consortium):
-    refused(Reason.BAD_PARAMETERS, c, c.log_change(rules=0))
+    must_refuse(Reason.BAD_PARAMETERS, c, c.log_change(rules=0))
 
 
 # -- manifests ---------------------------------------------------------------------------------------------------------
@@ -245,20 +245,20 @@ def test_an_empty_batch_may_be_closed_at_the_same_second(c: Consortium):
 def test_a_manifest_that_does_not_describe_the_open_batch_is_refused(c: Consortium, changes: dict[str, Any]):
     c.put(c.registration(c.registrar, "vaa:88.118.8/B2", "vaa/88.118"))
     c.fork().close(c.now)
-    refused(Reason.BATCH_MISMATCH, c, c.manifest(c.now, **changes))
+    must_refuse(Reason.BATCH_MISMATCH, c, c.manifest(c.now, **changes))
 
 
 def test_log_time_never_goes_back(c: Consortium):
     c.later(5)
-    refused(Reason.TIME_BACKWARDS, c, c.manifest(c.now - 1))
+    must_refuse(Reason.TIME_BACKWARDS, c, c.manifest(c.now - 1))
 
 
 def test_only_the_log_key_signs_manifests(c: Consortium):
-    refused(Reason.WRONG_SIGNER, c, c.manifest(c.now, signer=c.note))
-    refused(Reason.WRONG_SIGNER, c, c.manifest(c.now, signer=c.roots[0].signer))
+    must_refuse(Reason.WRONG_SIGNER, c, c.manifest(c.now, signer=c.note))
+    must_refuse(Reason.WRONG_SIGNER, c, c.manifest(c.now, signer=c.roots[0].signer))
     raw = c.manifest(c.now)
-    refused(Reason.BAD_SIGNATURE, c, raw[:-1] + bytes([raw[-1] ^ 1]))
+    must_refuse(Reason.BAD_SIGNATURE, c, raw[:-1] + bytes([raw[-1] ^ 1]))
 
 
 def test_a_manifest_of_another_log_is_refused(c: Consortium):
-    refused(Reason.WRONG_LOG, c, Consortium(skew=301).manifest(c.now))
+    must_refuse(Reason.WRONG_LOG, c, Consortium(skew=301).manifest(c.now))

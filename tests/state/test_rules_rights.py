@@ -9,7 +9,7 @@ import pytest
 from ledger.state.reasons import Reason
 from ledger.state.records import AccreditationRecord, ActorRecord, DelegationRecord, LengthsRecord, TemplateRecord
 from ledger.statements import subjects
-from tests.world import DAY, ITEM, PREFIX, Consortium, Party, accepts, refused
+from tests.world import DAY, ITEM, PREFIX, Consortium, Party, accepts, must_refuse
 
 
 def delegation_of(c: Consortium, scheme: str, prefix: str) -> DelegationRecord:
@@ -40,19 +40,19 @@ def test_the_root_delegates_and_the_holder_delegates_below(c: Consortium):
 
 
 def test_a_delegation_by_the_root_needs_the_root(c: Consortium):
-    refused(Reason.WRONG_SIGNER, c, c.act(
+    must_refuse(Reason.WRONG_SIGNER, c, c.act(
         "delegation", c.registrar, "delegation:vaa/88.300", {"holder": c.registrar.did, "rights": ["register"]},
         nbf=c.now, exp=c.now + 9, consents=c.roots,
     ))  # fmt: skip
-    refused(Reason.THRESHOLD_NOT_MET, c, c.act(
+    must_refuse(Reason.THRESHOLD_NOT_MET, c, c.act(
         "delegation", c.roots[0], "delegation:vaa/88.300", {"holder": c.registrar.did, "rights": ["register"]},
         nbf=c.now, exp=c.now + 9,
     ))  # fmt: skip
 
 
 def test_only_the_holder_of_the_covering_delegation_delegates_below(c: Consortium):
-    refused(Reason.WRONG_SIGNER, c, c.delegation(c.holder, "vaa/88.118.9", by=c.stranger, parent=PREFIX))
-    refused(Reason.UNKNOWN_ACTOR, c, c.delegation(c.holder, "vaa/88.118.9", by=Party("nobody"), parent=PREFIX))
+    must_refuse(Reason.WRONG_SIGNER, c, c.delegation(c.holder, "vaa/88.118.9", by=c.stranger, parent=PREFIX))
+    must_refuse(Reason.UNKNOWN_ACTOR, c, c.delegation(c.holder, "vaa/88.118.9", by=Party("nobody"), parent=PREFIX))
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_only_the_holder_of_the_covering_delegation_delegates_below(c: Consortiu
      "vin/LSVA", "battery/AB", "vaa/"],
 )  # fmt: skip
 def test_what_is_no_complete_component_is_no_prefix(c: Consortium, prefix: str):
-    refused(Reason.NOT_A_PREFIX, c, c.delegation(c.holder, prefix))
+    must_refuse(Reason.NOT_A_PREFIX, c, c.delegation(c.holder, prefix))
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_prefix_that_matches_by_characters_but_not_by_component_covers_nothing
     c.delegate(c.holder, "vaa/88.118.8", by=c.registrar, parent=PREFIX)
     if prefix not in {PREFIX, "vaa/88.118.8"}:
         c.delegate(c.holder, prefix)
-    refused(Reason.NOT_COVERED, c, c.registration(c.holder, sub, prefix))
+    must_refuse(Reason.NOT_COVERED, c, c.registration(c.holder, sub, prefix))
 
 
 @accepts("registration")
@@ -103,43 +103,43 @@ def test_a_prefix_covers_at_the_boundaries_of_its_scheme(c: Consortium, sub: str
 
 def test_gs1_prefixes_match_digits_behind_the_indicator(c: Consortium):
     c.delegate(c.holder, "gs1/06901")
-    refused(Reason.NOT_COVERED, c, c.registration(c.holder, "gs1:01/06901234567892/21/A1", "gs1/06901"))
+    must_refuse(Reason.NOT_COVERED, c, c.registration(c.holder, "gs1:01/06901234567892/21/A1", "gs1/06901"))
     c.delegate(c.holder, "gs1/6901")
     c.put(c.registration(c.holder, "gs1:01/06901234567892/21/A1", "gs1/6901"))
 
 
 def test_the_longest_delegation_decides(c: Consortium):
     c.delegate(c.holder, "vaa/88.118.9", by=c.registrar, parent=PREFIX)
-    refused(Reason.NOT_LONGEST_MATCH, c, c.registration(c.registrar, "vaa:88.118.9/A1", PREFIX))
+    must_refuse(Reason.NOT_LONGEST_MATCH, c, c.registration(c.registrar, "vaa:88.118.9/A1", PREFIX))
     c.put(c.registration(c.registrar, "vaa:88.118.7/A1", PREFIX))
     c.delegate(c.registrar, "vaa/88")
-    refused(Reason.NOT_LONGEST_MATCH, c, c.delegation(c.holder, "vaa/88.118.6", by=c.registrar, parent="vaa/88"))
+    must_refuse(Reason.NOT_LONGEST_MATCH, c, c.delegation(c.holder, "vaa/88.118.6", by=c.registrar, parent="vaa/88"))
 
 
 def test_a_delegation_that_nobody_holds_covers_nothing(c: Consortium):
-    refused(Reason.NOT_COVERED, c, c.registration(c.registrar, "vaa:88.300.1/A1", "vaa/88.300"))
-    refused(Reason.NOT_COVERED, c, c.registration(c.registrar, "vaa:88.118.8/B2", "vaa/88.300"))
-    refused(Reason.NOT_COVERED, c, c.registration(c.registrar, "gs1:01/06901234567892/21/A1", PREFIX))
-    refused(Reason.NOT_COVERED, c, c.delegation(c.holder, "vaa/88.300.1", by=c.registrar, parent="vaa/88.300"))
+    must_refuse(Reason.NOT_COVERED, c, c.registration(c.registrar, "vaa:88.300.1/A1", "vaa/88.300"))
+    must_refuse(Reason.NOT_COVERED, c, c.registration(c.registrar, "vaa:88.118.8/B2", "vaa/88.300"))
+    must_refuse(Reason.NOT_COVERED, c, c.registration(c.registrar, "gs1:01/06901234567892/21/A1", PREFIX))
+    must_refuse(Reason.NOT_COVERED, c, c.delegation(c.holder, "vaa/88.300.1", by=c.registrar, parent="vaa/88.300"))
 
 
 def test_a_prefix_that_looks_like_the_encoding_of_another_is_not_taken_for_it(c: Consortium):
     """The naming authority `%22`, literally, is not the quotation mark whose encoding that is."""
     c.delegate(c.holder, "handle/%22")
-    refused(Reason.NOT_COVERED, c, c.registration(c.holder, "handle:%2522/x", "handle/%22"))
+    must_refuse(Reason.NOT_COVERED, c, c.registration(c.holder, "handle:%2522/x", "handle/%22"))
     c.put(c.registration(c.holder, "handle:%2522/x", "handle/%2522"))
 
 
 def test_a_registration_by_another_than_the_holder_is_refused(c: Consortium):
-    refused(Reason.WRONG_SIGNER, c, c.registration(c.stranger, "vaa:88.118.8/B2", PREFIX))
+    must_refuse(Reason.WRONG_SIGNER, c, c.registration(c.stranger, "vaa:88.118.8/B2", PREFIX))
 
 
 def test_rights_are_what_was_delegated(c: Consortium):
     c.delegate(c.holder, "vaa/88.300", rights=["delegate"])
-    refused(Reason.RIGHT_NOT_DELEGATED, c, c.registration(c.holder, "vaa:88.300.1/A", "vaa/88.300"))
+    must_refuse(Reason.RIGHT_NOT_DELEGATED, c, c.registration(c.holder, "vaa:88.300.1/A", "vaa/88.300"))
     c.delegate(c.holder, "vaa/88.301", rights=["register"])
     below = c.delegation(c.stranger, "vaa/88.301.1", by=c.holder, parent="vaa/88.301", rights=["register"])
-    refused(Reason.RIGHT_NOT_DELEGATED, c, below)
+    must_refuse(Reason.RIGHT_NOT_DELEGATED, c, below)
 
 
 def test_a_delegation_stays_within_its_parent(c: Consortium):
@@ -150,7 +150,7 @@ def test_a_delegation_stays_within_its_parent(c: Consortium):
         {"rights": ["delegate"], "nbf": c.now, "exp": c.now + DAY + 1},
     ):
         raw = c.delegation(c.stranger, "vaa/88.300.1", by=c.holder, parent="vaa/88.300", **more)
-        refused(Reason.OUTSIDE_PARENT, c, raw)
+        must_refuse(Reason.OUTSIDE_PARENT, c, raw)
     same: dict[str, Any] = {"rights": ["delegate"], "nbf": c.now, "exp": c.now + DAY}
     c.delegate(c.stranger, "vaa/88.300.1", by=c.holder, parent="vaa/88.300", **same)
 
@@ -158,13 +158,13 @@ def test_a_delegation_stays_within_its_parent(c: Consortium):
 @pytest.mark.parametrize(("nbf", "exp"), [(0, 0), (10, 10), (10, 9), (-2 * DAY, 0)])
 def test_a_period_that_is_empty_or_over_is_refused(c: Consortium, nbf: int, exp: int):
     dates = {"nbf": c.now + nbf, "exp": c.now + exp}
-    refused(Reason.INVALID_PERIOD, c, c.delegation(c.holder, "vaa/88.300", **dates))
-    refused(Reason.INVALID_PERIOD, c, c.accreditation(c.accreditor, c.certifier, 2, **dates))
-    refused(Reason.INVALID_PERIOD, c, c.certification(c.certifier, ITEM, 2, **dates))
+    must_refuse(Reason.INVALID_PERIOD, c, c.delegation(c.holder, "vaa/88.300", **dates))
+    must_refuse(Reason.INVALID_PERIOD, c, c.accreditation(c.accreditor, c.certifier, 2, **dates))
+    must_refuse(Reason.INVALID_PERIOD, c, c.certification(c.certifier, ITEM, 2, **dates))
 
 
 def test_a_holder_must_be_enrolled(c: Consortium):
-    refused(Reason.UNKNOWN_HOLDER, c, c.delegation(Party("nobody"), "vaa/88.300"))
+    must_refuse(Reason.UNKNOWN_HOLDER, c, c.delegation(Party("nobody"), "vaa/88.300"))
 
 
 def test_a_delegation_works_within_its_dates_by_log_time(c: Consortium):
@@ -173,13 +173,13 @@ def test_a_delegation_works_within_its_dates_by_log_time(c: Consortium):
     def raw(n: int) -> bytes:
         return c.registration(c.holder, f"vaa:88.300.1/{n}", "vaa/88.300")
 
-    refused(Reason.DELEGATION_NOT_LIVE, c, raw(1))
+    must_refuse(Reason.DELEGATION_NOT_LIVE, c, raw(1))
     c.later(10)
     c.put(raw(1))
     c.later(9)
     c.put(raw(2))
     c.later(1)
-    refused(Reason.DELEGATION_NOT_LIVE, c, raw(3))
+    must_refuse(Reason.DELEGATION_NOT_LIVE, c, raw(3))
 
 
 @pytest.fixture
@@ -197,12 +197,12 @@ def test_a_chain_revoked_in_the_middle_stops_what_is_below(chain: Consortium):
     c.put(c.registration(c.holder, "vaa:77.118.9/A", "vaa/77.118.9"))
     before = dict(c.state.records)
     revoke(c, c.certifier, "vaa/77.118", "delegator")
-    refused(Reason.DELEGATION_NOT_LIVE, c, c.registration(c.holder, "vaa:77.118.9/B", "vaa/77.118.9"))
-    refused(Reason.DELEGATION_NOT_LIVE, c, c.registration(c.registrar, "vaa:77.118.7/B", "vaa/77.118"))
+    must_refuse(Reason.DELEGATION_NOT_LIVE, c, c.registration(c.holder, "vaa:77.118.9/B", "vaa/77.118.9"))
+    must_refuse(Reason.DELEGATION_NOT_LIVE, c, c.registration(c.registrar, "vaa:77.118.7/B", "vaa/77.118"))
     below = c.delegation(c.stranger, "vaa/77.118.5", by=c.registrar, parent="vaa/77.118", nbf=c.now, exp=c.now + DAY)
-    refused(Reason.DELEGATION_NOT_LIVE, c, below)
+    must_refuse(Reason.DELEGATION_NOT_LIVE, c, below)
     # what is revoked does not fall back to the delegation above
-    refused(Reason.NOT_LONGEST_MATCH, c, c.registration(c.certifier, "vaa:77.118.7/B", "vaa/77"))
+    must_refuse(Reason.NOT_LONGEST_MATCH, c, c.registration(c.certifier, "vaa:77.118.7/B", "vaa/77"))
     # and what was registered stays registered
     assert {k: v for k, v in c.state.records.items() if k[0] is not DelegationRecord} == {
         k: v for k, v in before.items() if k[0] is not DelegationRecord
@@ -212,15 +212,15 @@ def test_a_chain_revoked_in_the_middle_stops_what_is_below(chain: Consortium):
 
 def test_a_chain_revoked_at_its_top_stops_what_is_below(chain: Consortium):
     revoke(chain, chain.roots[0], "vaa/77", "root")
-    refused(Reason.DELEGATION_NOT_LIVE, chain, chain.registration(chain.holder, "vaa:77.118.9/B", "vaa/77.118.9"))
+    must_refuse(Reason.DELEGATION_NOT_LIVE, chain, chain.registration(chain.holder, "vaa:77.118.9/B", "vaa/77.118.9"))
 
 
 def test_a_chain_expired_in_the_middle_stops_what_is_below(chain: Consortium):
     c = chain
     c.later(2 * DAY)
-    refused(Reason.DELEGATION_NOT_LIVE, c, c.registration(c.holder, "vaa:77.118.9/B", "vaa/77.118.9"))
+    must_refuse(Reason.DELEGATION_NOT_LIVE, c, c.registration(c.holder, "vaa:77.118.9/B", "vaa/77.118.9"))
     c.put(c.registration(c.certifier, "vaa:77.119.9/B", "vaa/77"))
-    refused(Reason.NOT_LONGEST_MATCH, c, c.registration(c.certifier, "vaa:77.118.7/B", "vaa/77"))
+    must_refuse(Reason.NOT_LONGEST_MATCH, c, c.registration(c.certifier, "vaa:77.118.7/B", "vaa/77"))
 
 
 @accepts("delegation")
@@ -232,17 +232,17 @@ def test_a_prefix_falls_back_only_by_an_explicit_reclaim(chain: Consortium):
         claims: dict[str, Any] = ({"reclaim": True} if reclaim else {}) | ({} if seq is None else {"seq": seq})
         return c.delegation(to, "vaa/77.118", by=c.certifier, parent="vaa/77", claims=claims, **dates)
 
-    refused(Reason.DELEGATION_EXISTS, c, again(c.stranger, reclaim=False, seq=1))
-    refused(Reason.DELEGATION_EXISTS, c, again(c.stranger, reclaim=True, seq=1))
+    must_refuse(Reason.DELEGATION_EXISTS, c, again(c.stranger, reclaim=False, seq=1))
+    must_refuse(Reason.DELEGATION_EXISTS, c, again(c.stranger, reclaim=True, seq=1))
     revoke(c, c.certifier, "vaa/77.118", "delegator")
-    refused(Reason.RECLAIM_REQUIRED, c, again(c.stranger, reclaim=False, seq=2))
-    refused(Reason.STALE_SEQUENCE, c, again(c.stranger, reclaim=True, seq=1))
-    refused(Reason.STALE_SEQUENCE, c, again(c.stranger, reclaim=True, seq=None))
+    must_refuse(Reason.RECLAIM_REQUIRED, c, again(c.stranger, reclaim=False, seq=2))
+    must_refuse(Reason.STALE_SEQUENCE, c, again(c.stranger, reclaim=True, seq=1))
+    must_refuse(Reason.STALE_SEQUENCE, c, again(c.stranger, reclaim=True, seq=None))
     c.put(again(c.stranger, reclaim=True, seq=2))
     record = delegation_of(c, "vaa", "77.118")
     assert (record.holder, record.generation, record.touches) == (c.stranger.did, 2, 3)
     # what the former holder gave away below does not come back to life under the new one
-    refused(Reason.DELEGATION_NOT_LIVE, c, c.registration(c.holder, "vaa:77.118.9/B", "vaa/77.118.9"))
+    must_refuse(Reason.DELEGATION_NOT_LIVE, c, c.registration(c.holder, "vaa:77.118.9/B", "vaa/77.118.9"))
     c.put(c.registration(c.stranger, "vaa:77.118.7/B", "vaa/77.118"))
 
 
@@ -250,13 +250,13 @@ def test_a_prefix_falls_back_only_by_an_explicit_reclaim(chain: Consortium):
 def test_an_expired_delegation_is_reclaimed_too(c: Consortium):
     c.delegate(c.holder, "vaa/88.300", exp=c.now + 10)
     c.later(10)
-    refused(Reason.RECLAIM_REQUIRED, c, c.delegation(c.holder, "vaa/88.300", claims={"seq": 1}))
+    must_refuse(Reason.RECLAIM_REQUIRED, c, c.delegation(c.holder, "vaa/88.300", claims={"seq": 1}))
     c.put(c.delegation(c.holder, "vaa/88.300", claims={"seq": 1, "reclaim": True}))
     c.put(c.registration(c.holder, "vaa:88.300.1/A", "vaa/88.300"))
 
 
 def test_there_must_be_something_to_reclaim(c: Consortium):
-    refused(Reason.NOTHING_TO_RECLAIM, c, c.delegation(c.holder, "vaa/88.300", claims={"reclaim": True}))
+    must_refuse(Reason.NOTHING_TO_RECLAIM, c, c.delegation(c.holder, "vaa/88.300", claims={"reclaim": True}))
 
 
 # -- templates ---------------------------------------------------------------------------------------------------------
@@ -275,18 +275,18 @@ def test_an_authority_approves_and_withdraws_a_template_version(c: Consortium):
 
 def test_templates_belong_to_authorities(c: Consortium):
     for party in (c.accreditor, c.certifier, c.regulator):
-        refused(Reason.MISSING_ROLE, c, c.template(party, "emc/1"))
+        must_refuse(Reason.MISSING_ROLE, c, c.template(party, "emc/1"))
 
 
 def test_a_template_version_is_made_once(c: Consortium):
-    refused(Reason.TEMPLATE_EXISTS, c, c.template(c.authority, seq=1))
+    must_refuse(Reason.TEMPLATE_EXISTS, c, c.template(c.authority, seq=1))
     c.put(c.template(c.authority, state="withdrawn", seq=1))
-    refused(Reason.TEMPLATE_EXISTS, c, c.template(c.authority, state="withdrawn", seq=2))
-    refused(Reason.TEMPLATE_EXISTS, c, c.template(c.authority, seq=2))
+    must_refuse(Reason.TEMPLATE_EXISTS, c, c.template(c.authority, state="withdrawn", seq=2))
+    must_refuse(Reason.TEMPLATE_EXISTS, c, c.template(c.authority, seq=2))
 
 
 def test_a_template_does_not_begin_withdrawn(c: Consortium):
-    refused(Reason.MOVE_NOT_ALLOWED, c, c.template(c.authority, "emc/1", state="withdrawn"))
+    must_refuse(Reason.MOVE_NOT_ALLOWED, c, c.template(c.authority, "emc/1", state="withdrawn"))
 
 
 # -- accreditations ----------------------------------------------------------------------------------------------------
@@ -304,15 +304,15 @@ def test_an_accreditor_accredits_and_the_certifier_is_touched(c: Consortium):
 
 def test_accreditations_belong_to_accreditors(c: Consortium):
     for party in (c.authority, c.certifier, c.regulator):
-        refused(Reason.MISSING_ROLE, c, c.accreditation(party, c.certifier, 2))
+        must_refuse(Reason.MISSING_ROLE, c, c.accreditation(party, c.certifier, 2))
 
 
 def test_an_accreditation_number_is_given_once(c: Consortium):
-    refused(Reason.ACCREDITATION_EXISTS, c, c.accreditation(c.accreditor, c.certifier))
-    refused(Reason.ACCREDITATION_EXISTS, c, c.accreditation(c.accreditor, c.certifier, claims={"seq": 1}))
+    must_refuse(Reason.ACCREDITATION_EXISTS, c, c.accreditation(c.accreditor, c.certifier))
+    must_refuse(Reason.ACCREDITATION_EXISTS, c, c.accreditation(c.accreditor, c.certifier, claims={"seq": 1}))
 
 
 def test_an_accreditation_is_of_the_enrolled_certifier_that_its_subject_names(c: Consortium):
     raw = c.accreditation(c.accreditor, c.certifier, 2, claims={"certifier": c.stranger.did})
-    refused(Reason.WRONG_SIGNER, c, raw)
-    refused(Reason.UNKNOWN_ACTOR, c, c.accreditation(c.accreditor, Party("nobody")))
+    must_refuse(Reason.WRONG_SIGNER, c, raw)
+    must_refuse(Reason.UNKNOWN_ACTOR, c, c.accreditation(c.accreditor, Party("nobody")))

@@ -17,7 +17,7 @@ from ledger.state.records import (
 )
 from ledger.statements import subjects
 from ledger.statements.types import STATES
-from tests.world import DAY, ITEM, PREFIX, Consortium, Party, accepts, credential, refused
+from tests.world import DAY, ITEM, PREFIX, Consortium, Party, accepts, credential, must_refuse
 
 ROLES = ("issuer", "regulator", "accreditor", "delegator", "root", "delegation-holder", "holder", "owner")
 
@@ -133,13 +133,13 @@ def test_every_move_by_everybody_in_every_role(kind: str, state: str, put_by: st
     for target, name, role in attempts(c):
         raw = c.status(parties(c)[name], sub, target, role, c.touches(*place))
         if name == "root" and base != "delegation":
-            refused(Reason.UNKNOWN_ACTOR, c, raw)
+            must_refuse(Reason.UNKNOWN_ACTOR, c, raw)
         elif target not in MOVES[base][state]:
-            refused(Reason.MOVE_NOT_ALLOWED, c, raw)
+            must_refuse(Reason.MOVE_NOT_ALLOWED, c, raw)
         elif (
             role not in WHO[base, target] or entitled.get(role) != name or ((state, target) in LIFTS and role != put_by)
         ):
-            refused(Reason.ROLE_NOT_ALLOWED, c, raw)
+            must_refuse(Reason.ROLE_NOT_ALLOWED, c, raw)
         else:
             twin = c.fork()
             twin.put(raw)
@@ -154,29 +154,29 @@ def test_every_move_by_everybody_in_every_role(kind: str, state: str, put_by: st
 def test_an_accreditor_without_its_role_has_no_say(c: Consortium):
     sub, place = subject_of(c, "accreditation")
     c.put(c.log_change(roles={c.accreditor.did: ["auditor"]}))
-    refused(Reason.ROLE_NOT_ALLOWED, c, c.status(c.accreditor, sub, "suspended", "accreditor", c.touches(*place)))
+    must_refuse(Reason.ROLE_NOT_ALLOWED, c, c.status(c.accreditor, sub, "suspended", "accreditor", c.touches(*place)))
     c.put(c.status(c.regulator, sub, "revoked", "regulator", c.touches(*place)))
-    refused(Reason.ROLE_NOT_ALLOWED, c, c.status(c.accreditor, credential(1), "revoked", "accreditor", 1))
+    must_refuse(Reason.ROLE_NOT_ALLOWED, c, c.status(c.accreditor, credential(1), "revoked", "accreditor", 1))
 
 
 def test_a_regulator_without_its_role_has_no_say(c: Consortium):
     c.put(c.log_change(roles={c.regulator.did: ["auditor"]}))
-    refused(Reason.ROLE_NOT_ALLOWED, c, c.status(c.regulator, ITEM, "blocked", "regulator", 2))
+    must_refuse(Reason.ROLE_NOT_ALLOWED, c, c.status(c.regulator, ITEM, "blocked", "regulator", 2))
 
 
 def test_the_delegation_holder_is_the_one_of_now(c: Consortium):
     """A revoked delegation gives no say; after a reclaim it is the new holder's."""
     c.put(c.status(c.roots[0], subjects.delegation("vaa", "88.118"), "revoked", "root", 1))
-    refused(Reason.ROLE_NOT_ALLOWED, c, c.status(c.registrar, ITEM, "blocked", "delegation-holder", 2))
+    must_refuse(Reason.ROLE_NOT_ALLOWED, c, c.status(c.registrar, ITEM, "blocked", "delegation-holder", 2))
     c.put(c.delegation(c.stranger, PREFIX, claims={"seq": 2, "reclaim": True}))
-    refused(Reason.ROLE_NOT_ALLOWED, c, c.status(c.registrar, ITEM, "blocked", "delegation-holder", 2))
+    must_refuse(Reason.ROLE_NOT_ALLOWED, c, c.status(c.registrar, ITEM, "blocked", "delegation-holder", 2))
     c.put(c.status(c.stranger, ITEM, "blocked", "delegation-holder", 2))
 
 
 def test_a_revocation_by_root_needs_the_threshold(c: Consortium):
     claims = {"state": "revoked", "reason": "unspecified", "role": "root", "effective": c.now, "seq": 1}
     raw = c.act("status", c.roots[0], subjects.delegation("vaa", "88.118"), claims)
-    refused(Reason.THRESHOLD_NOT_MET, c, raw)
+    must_refuse(Reason.THRESHOLD_NOT_MET, c, raw)
 
 
 def test_there_must_be_a_record(c: Consortium):
@@ -184,7 +184,7 @@ def test_there_must_be_a_record(c: Consortium):
         "vaa:88.118.8/none", credential(9), subjects.accreditation(c.certifier.did, 9),
         subjects.delegation("vaa", "88.999"), "did:web:example.org",
     ):  # fmt: skip
-        refused(Reason.UNKNOWN_RECORD, c, c.status(c.regulator, sub, "revoked", "regulator", 1))
+        must_refuse(Reason.UNKNOWN_RECORD, c, c.status(c.regulator, sub, "revoked", "regulator", 1))
 
 
 @accepts("status")
@@ -203,7 +203,7 @@ def test_a_stale_status_is_refused(c: Consortium):
     raw = c.status(c.certifier, credential(1), "suspended", "issuer", 1)
     c.put(raw)
     c.put(c.status(c.certifier, credential(1), "active", "issuer", 2))
-    refused(Reason.STALE_SEQUENCE, c, raw)
+    must_refuse(Reason.STALE_SEQUENCE, c, raw)
 
 
 # -- when it takes effect ----------------------------------------------------------------------------------------------
@@ -238,9 +238,9 @@ def test_only_suspending_and_revoking_reach_back_and_never_before_the_record(
         return c.status(party, sub, target, role, c.touches(*place), claims={"effective": effective})
 
     earliest = since if retroactive else c.now - c.log.skew
-    refused(Reason.EFFECTIVE_IN_FUTURE, c, raw(c.now + 1))
-    refused(Reason.EFFECTIVE_TOO_EARLY, c, raw(earliest - 1))
-    refused(Reason.EFFECTIVE_TOO_EARLY, c, raw(0))
+    must_refuse(Reason.EFFECTIVE_IN_FUTURE, c, raw(c.now + 1))
+    must_refuse(Reason.EFFECTIVE_TOO_EARLY, c, raw(earliest - 1))
+    must_refuse(Reason.EFFECTIVE_TOO_EARLY, c, raw(0))
     for effective in (earliest, c.now):
         twin = c.fork()
         twin.put(raw(effective))
@@ -252,6 +252,6 @@ def test_a_young_record_takes_no_status_from_before_it(c: Consortium):
     c.later(10)
     c.put(c.registration(c.registrar, "vaa:88.118.8/B2", PREFIX))
     before = {"effective": c.now - 1}
-    refused(Reason.EFFECTIVE_TOO_EARLY, c, c.status(
+    must_refuse(Reason.EFFECTIVE_TOO_EARLY, c, c.status(
         c.regulator, "vaa:88.118.8/B2", "blocked", "regulator", 1, claims=before,
     ))  # fmt: skip

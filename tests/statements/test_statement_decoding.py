@@ -46,7 +46,7 @@ STATUS = DRAFTS["status"]
 SIGNED = {name: signed(name) for name in DRAFTS}
 
 
-def refused(raw: bytes, where: str, why: str | None = None) -> None:
+def must_refuse(raw: bytes, where: str, why: str | None = None) -> None:
     with pytest.raises(MalformedError, match=why) as caught:
         decode_statement(raw)
     assert caught.value.where == where
@@ -185,7 +185,7 @@ def test_the_untouched_assembly_is_accepted():
     ],
 )
 def test_another_outer_form_is_refused(changes, where):
-    refused(assemble(HEADER, **changes), where)
+    must_refuse(assemble(HEADER, **changes), where)
 
 
 @pytest.mark.parametrize("bstr", LONG_BSTR.values(), ids=LONG_BSTR)
@@ -197,24 +197,24 @@ def test_other_lengths_of_the_outer_strings_are_refused(bstr):
 def test_parts_that_are_not_byte_strings_are_refused():
     protected = encode(encode(HEADER))
     tail = encode(bytes(64))
-    refused(b"\xd2\x84" + encode(HEADER) + b"\xa0" + encode(DIGEST) + tail, "protected")
-    refused(b"\xd2\x84" + protected + b"\xa0\xf6" + tail, "payload", "byte string")
-    refused(b"\xd2\x84" + protected + b"\xa0" + encode("x" * 32) + tail, "payload", "byte string")
-    refused(b"\xd2\x84" + protected + b"\xa0" + encode(DIGEST) + b"\x00", "signature", "byte string")
+    must_refuse(b"\xd2\x84" + encode(HEADER) + b"\xa0" + encode(DIGEST) + tail, "protected")
+    must_refuse(b"\xd2\x84" + protected + b"\xa0\xf6" + tail, "payload", "byte string")
+    must_refuse(b"\xd2\x84" + protected + b"\xa0" + encode("x" * 32) + tail, "payload", "byte string")
+    must_refuse(b"\xd2\x84" + protected + b"\xa0" + encode(DIGEST) + b"\x00", "signature", "byte string")
 
 
 def test_bytes_after_the_statement_are_refused():
     raw = SIGNED["registration"]
-    refused(raw + b"\x00", f"byte {len(raw)}", "follow")
-    refused(raw + raw, f"byte {len(raw)}", "follow")
+    must_refuse(raw + b"\x00", f"byte {len(raw)}", "follow")
+    must_refuse(raw + raw, f"byte {len(raw)}", "follow")
     with pytest.raises(MalformedError):
         decode_statement(raw.replace(b"\xd2\x84", b"\xd2\x85", 1) + b"\x00")
 
 
 def test_the_largest_statement_is_accepted_and_one_byte_more_is_refused():
     filler = MAX_STATEMENT_SIZE - len(assemble(HEADER, bytes(60_000))) + 60_000
-    refused(assemble(HEADER, bytes(filler)), "payload")
-    refused(assemble(HEADER, bytes(filler + 1)), "", "at most 65535")
+    must_refuse(assemble(HEADER, bytes(filler)), "payload")
+    must_refuse(assemble(HEADER, bytes(filler + 1)), "", "at most 65535")
     with pytest.raises(MalformedError, match="at most 65535"):
         join(b"", bytes(65_535), b"")
 
@@ -230,22 +230,22 @@ def test_only_bytes_are_a_statement(raw):
 
 @pytest.mark.parametrize("key", [1, 4, 15, 16, 258, 259])
 def test_a_missing_header_member_is_refused(key):
-    refused(assemble(without(HEADER, key)), f"protected.{key}")
+    must_refuse(assemble(without(HEADER, key)), f"protected.{key}")
 
 
 @pytest.mark.parametrize("key", [1, 3, 4, 15, 16])
 def test_a_missing_header_member_of_a_type_with_a_body_is_refused(key):
-    refused(assemble(without(header_of(STATUS), key), {}), f"protected.{key}")
+    must_refuse(assemble(without(header_of(STATUS), key), {}), f"protected.{key}")
 
 
 @pytest.mark.parametrize(("key", "value"), [(2, [1]), (3, "application/cbor"), (260, "x"), (-1, 1), ("x", 1), (5, b"")])
 def test_a_further_header_member_is_refused(key, value):
-    refused(assemble(HEADER | {key: value}), f"protected.{key}", "no such header member")
+    must_refuse(assemble(HEADER | {key: value}), f"protected.{key}", "no such header member")
 
 
 def test_the_hash_envelope_does_not_stand_before_a_map():
     for key in (258, 259):
-        refused(assemble(header_of(STATUS) | {key: HEADER[key]}, {}), f"protected.{key}")
+        must_refuse(assemble(header_of(STATUS) | {key: HEADER[key]}, {}), f"protected.{key}")
 
 
 @pytest.mark.parametrize(
@@ -258,17 +258,17 @@ def test_the_hash_envelope_does_not_stand_before_a_map():
     ],
 )  # fmt: skip
 def test_another_value_of_a_header_member_is_refused(key, value):
-    refused(assemble(HEADER | {key: value}), f"protected.{key}")
+    must_refuse(assemble(HEADER | {key: value}), f"protected.{key}")
 
 
 @pytest.mark.parametrize("value", [60, "application/json", None])
 def test_another_content_type_of_a_map_is_refused(value):
-    refused(assemble(header_of(STATUS) | {3: value}, {}), "protected.3")
+    must_refuse(assemble(header_of(STATUS) | {3: value}, {}), "protected.3")
 
 
 @pytest.mark.parametrize("value", [[], None, b"", 5, "claims"])
 def test_claims_that_are_no_map_are_refused(value):
-    refused(assemble(HEADER | {15: value}), "protected.15", "expected a map")
+    must_refuse(assemble(HEADER | {15: value}), "protected.15", "expected a map")
 
 
 @pytest.mark.parametrize("protected", [b"", b"\xa0", b"\x80", b"\xf6", b"\xa1\x01\x27", b"\xa6\x01\x27\x04\x58\x20"])
@@ -383,7 +383,7 @@ def test_a_missing_claim_is_refused_and_an_optional_one_is_not(name):
     for claim in header[15]:
         raw = assemble(header | {15: without(header[15], claim)}, payload)
         if claim in TYPES[name].claims.required:
-            refused(raw, f"protected.15.{claim}", "missing")
+            must_refuse(raw, f"protected.15.{claim}", "missing")
         else:
             assert claim not in decode_statement(raw).claims
 
@@ -399,15 +399,15 @@ def test_an_unknown_claim_is_refused(name):
 
 
 def test_only_a_genesis_has_no_audience():
-    refused(assemble(header_of(REGISTRATION) | {15: without(HEADER[15], 3)}), "protected.15.3", "missing")
+    must_refuse(assemble(header_of(REGISTRATION) | {15: without(HEADER[15], 3)}), "protected.15.3", "missing")
     header = header_of(DRAFTS["genesis"])
     payload = decode_statement(SIGNED["genesis"]).payload
-    refused(assemble(header | {15: header[15] | {3: AUD}}, payload), "protected.15.3", "unknown")
+    must_refuse(assemble(header | {15: header[15] | {3: AUD}}, payload), "protected.15.3", "unknown")
 
 
 def test_only_types_with_a_validity_take_one():
     for claim in (4, 5):
-        refused(assemble(HEADER | {15: HEADER[15] | {claim: LATER}}), f"protected.15.{claim}", "unknown")
+        must_refuse(assemble(HEADER | {15: HEADER[15] | {claim: LATER}}), f"protected.15.{claim}", "unknown")
 
 
 def test_a_type_does_not_pass_as_another():
@@ -434,7 +434,7 @@ def test_a_missing_member_of_the_body_is_refused_and_an_optional_one_is_not(name
     for member in statement.body:
         raw = assemble(statement.protected, without(statement.body, member))
         if member in TYPES[name].body.required:
-            refused(raw, f"payload.{member}", "missing")
+            must_refuse(raw, f"payload.{member}", "missing")
         else:
             assert member not in decode_statement(raw).body
 
@@ -497,13 +497,13 @@ def test_a_fault_deep_inside_is_named_by_its_path():
     statement = decode_statement(SIGNED["actor"])
     key = statement.body["keys"][0]
     raw = assemble(statement.protected, statement.body | {"keys": [key, key | {"purposes": ["statement", "party"]}]})
-    refused(raw, "payload.keys.1.purposes.1", "one of")
+    must_refuse(raw, "payload.keys.1.purposes.1", "one of")
 
 
 @pytest.mark.parametrize("name", ["log", "rotation"])
 def test_an_act_that_changes_nothing_is_refused(name):
     statement = decode_statement(SIGNED[name])
-    refused(assemble(statement.protected, {"consents": statement.body["consents"]}), "payload", "at least one")
+    must_refuse(assemble(statement.protected, {"consents": statement.body["consents"]}), "payload", "at least one")
 
 
 # -- drafts -----------------------------------------------------------------------------------------------------------
