@@ -114,6 +114,11 @@ class Server:
             result: dict[str, object] = json.loads(answer.read())
             return result
 
+    def published(self) -> int:
+        """Size of the newest published checkpoint."""
+        size: int = json.loads(self.get("/v1/log"))["published"]["size"]
+        return size
+
     def memory(self) -> dict[str, int]:
         """Resident memory of the main process in MB: all, anonymous, and mapped files."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()

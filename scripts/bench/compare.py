@@ -68,7 +68,7 @@ def _rate(result: dict[str, Any] | float) -> float:
     """The rate in a result, whatever its benchmark calls it."""
     if isinstance(result, int | float):
         return float(result)
-    for name in ("entries_a_second", "a_second", "rate", "median"):
+    for name in ("entries_a_second", "suite"):
         if name in result:
             return float(result[name])
     raise SystemExit(f"no rate in {result}")
