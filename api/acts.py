@@ -37,6 +37,8 @@ DAY: Final = 86_400
 MAX_ACT: Final = 1 << 17
 EFFECTIVE_SLACK: Final = 60
 """Seconds that a change lies back when the log has been idle: inside the skew, and never ahead of log time."""
+VALID_SLACK: Final = 5
+"""Seconds by which a validity that begins now begins earlier: log time, which judges it, may be two seconds behind."""
 _REMEMBERED: Final = 1 << 16
 
 
@@ -179,9 +181,13 @@ class Desk:
         """The time for iat."""
         return int(self._now())
 
+    def begin(self) -> int:
+        """The time from which something is valid that is to be valid at once."""
+        return self.now() - VALID_SLACK
+
     def period(self, days: int, start: int | None = None) -> Period:
         """A validity of so many days, from now on or from `start`."""
-        begin = self.now() if start is None else start
+        begin = self.begin() if start is None else start
         return Period(begin, begin + days * DAY)
 
     def record(self, wanted: str, what: str) -> RecordView:

@@ -12,14 +12,14 @@ import orjson
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from api.acts import DAY, Desk, Period, credential_subject, read_identifier
+from api.acts import DAY, VALID_SLACK, Desk, Period, credential_subject, read_identifier
 from api.cli.context import Session, command, table
 from api.cli.documents import certificate_document, checked, registration_document
 from api.cli.errors import Exit, UsageError
 from api.cli.intake import Intake, Prepared, State, Summary, file_digest
 from api.cli.options import NO_TEXTS, Days, KeyFile, PartyDid, Start, Until, period, seconds
 from api.cli.rows import Columns, Reading, Row, Source, parse_map
-from api.client import Client, RecordView
+from api.client import Client
 from ledger.crypto.canonical import MAX_SIZE, canonical_json, parse_json
 from ledger.crypto.suites import Signer
 from ledger.errors import MalformedError
@@ -182,7 +182,7 @@ def certify(
     }  # fmt: skip
     with session.client() as client:
         desk = session.desk(client, signer, party)
-        validity = period(desk.now(), days, start, until)
+        validity = period(desk.begin(), days, start, until)
         columns = Columns(parse_map(mapping), tuple(template), _CERTIFY, only_mapped)
         floating = not start and not until
         job = Certifications(desk, signer, columns, scheme=scheme, fixed=fixed, validity=validity, floating=floating)
@@ -237,7 +237,7 @@ class Registrations:
 
     def is_ours(self, prepared: Prepared) -> int | None:
         """The entry that registered exactly this row."""
-        return _entry_of(self._desk.client.lookup(prepared.subject), prepared, "registrant", self._desk.iss)
+        return _entry_of(self._desk.client, prepared)
 
 
 class Certifications:
@@ -271,7 +271,8 @@ class Certifications:
         """Fix what a resumed job must repeat: credentials' UUIDs, and a validity that begins when the job began."""
         self._input = input_digest
         if self._floating:
-            self._validity = Period(started, self._validity.exp - self._validity.nbf + started)
+            start = started - VALID_SLACK
+            self._validity = Period(start, self._validity.exp - self._validity.nbf + start)
 
     def options(self) -> Mapping[str, Any]:
         """What a resumed job must have in common with the first."""
@@ -306,7 +307,7 @@ class Certifications:
 
     def is_ours(self, prepared: Prepared) -> int | None:
         """The entry that certified exactly this row."""
-        return _entry_of(self._desk.client.lookup(prepared.subject), prepared, "issuer", self._desk.iss)
+        return _entry_of(self._desk.client, prepared)
 
     def _period(self, taken: Mapping[str, Any]) -> Period:
         begin = seconds(_text(taken, "nbf"), "nbf") if "nbf" in taken else self._validity.nbf
@@ -403,12 +404,15 @@ class _progress:  # noqa: N801 - used as a function
         self._bar.stop()
 
 
-def _entry_of(view: RecordView | None, prepared: Prepared, role: str, did: str) -> int | None:
-    """The entry behind a record that holds exactly this row's document by this party."""
-    if view is None or view.record.get(role) != did:
+def _entry_of(client: Client, prepared: Prepared) -> int | None:
+    """The entry behind the subject's record, if the same party says the same about the same document there."""
+    view = client.lookup(prepared.subject)
+    if view is None:
         return None
-    digest = decode_statement(prepared.statement).digest
-    return int(view.record["entry"]) if digest is not None and view.record["digest"] == digest.hex() else None
+    index = int(view.record["entry"])
+    logged, ours = decode_statement(client.entry(index)), decode_statement(prepared.statement)
+    same = (logged.type, logged.iss, logged.sub, logged.digest) == (ours.type, ours.iss, ours.sub, ours.digest)
+    return index if same else None
 
 
 def _one_of(identifier: str, source: Path | None) -> None:

@@ -62,7 +62,7 @@ def delegate(
     with session.client() as client:
         desk = session.desk(client, signer, party)
         above = "" if key is None else parent or desk.parent_of(prefix)
-        validity = period(desk.now(), days, start, until)
+        validity = period(desk.begin(), days, start, until)
         act = desk.delegate(prefix, holder, right or ["delegate", "register"], validity, parent=above, reclaim=reclaim)
         session.conclude(desk, act, signer, others, out=draft)
 
@@ -133,7 +133,7 @@ def accredit(
     scope = {"templates": template, "standards": standard, "classes": product_class, "sites": site}
     with session.client() as client:
         desk = session.desk(client, signer, party)
-        act = desk.accredit(certifier, number, scope, period(desk.now(), days, start, until))
+        act = desk.accredit(certifier, number, scope, period(desk.begin(), days, start, until))
         session.conclude(desk, act, signer)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import tial  # type: ignore[import-not-found,unused-ignore]
 
 from devnet.embedded.binary import AnvilNotFoundError, find_anvil
+from tests.cli.conftest import tial
 from tests.running import running
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from conftest import tial  # type: ignore[import-not-found,unused-ignore]
 
 from api.cli.errors import EXIT_CODES
+from tests.cli.conftest import tial
 
 ROOT = Path(__file__).resolve().parents[2]
 

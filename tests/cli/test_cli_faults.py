@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import Town, tial  # type: ignore[import-not-found,unused-ignore]
+
+from tests.cli.conftest import Town, tial
 
 DOWN = "http://127.0.0.1:9"
 
