@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from ledger.crypto.suites import Signer
 from ledger.errors import Rejection
 from ledger.state.places import place_of_statement
+from ledger.state.reasons import Reason, refuse
 from ledger.state.records import KIND_OF, BatchRecord, LogRecord, record_key
 from ledger.state.rules1.log import log_did
 from ledger.state.transition import RULES, transition, verify_signature
@@ -119,14 +120,24 @@ class Admission:
         verdict = self._verdict
         verdict.statement, verdict.key, verdict.good = st if key else None, key, good
         try:
-            if st.type == "manifest":
-                raise Rejection("wrong_signer", "Manifests are made by the node alone.", where="protected.16")
-            if st.type == "log" and st.body.get("rules", 1) not in RULES:
-                raise Rejection("bad_parameters", "This node does not know that rules version.", where="body.rules")
+            self._refuse_what_stops_the_node(st)
             index = self._append(st)
         except Rejection as error:
             return self._logged_before(st) or Refused(error)
         return Admitted(index, st.leaf)
+
+    def _refuse_what_stops_the_node(self, st: Statement) -> None:
+        """The function may allow what this node could not go on after; the node may always refuse."""
+        if st.type == "manifest":
+            raise refuse(Reason.WRONG_SIGNER, "Manifests are made by the node alone.", where="protected.16")
+        if st.type != "log":
+            return
+        if st.body.get("rules", 1) not in RULES:
+            raise refuse(Reason.BAD_PARAMETERS, "This node does not know that rules version.", where="body.rules")
+        log = self._log()
+        held = {"cose": log.cose._asdict(), "note": log.note._asdict()}
+        if st.body.get("keys", held) != held:
+            raise refuse(Reason.BAD_PARAMETERS, "This node does not hold the new keys of the log.", where="body.keys")
 
     def _logged_before(self, st: Statement) -> Admitted | None:
         """Find the same act in the log; asked only of what the function refuses, because it refuses every act twice.

@@ -204,6 +204,30 @@ def test_a_manifest_from_outside_is_refused_even_with_the_log_key(tmp_path: Path
     told_by(tmp_path, story)
 
 
+def test_a_change_after_which_the_node_could_not_go_on_is_refused_and_others_are_not(tmp_path: Path):
+    """Rules that it does not know, keys of the log that it does not hold: lawful acts, for another node."""
+
+    async def story(node: Node, world: NodeWorld) -> None:
+        cose_key, new = key("cose"), key("new cose")
+
+        def change(seq: int, *consenting: Party, **body: Any) -> bytes:
+            record = node.admission.view.read(LogRecord)
+            assert record is not None
+            draft = world.draft("log", log_did(record), f"log:{node.log_id.hex()}", {"seq": seq}, body)
+            digest = draft.consent_digest(cose_key)
+            return sign(draft, cose_key, [p.consent(digest) for p in (*world.roots[:2], *consenting)])
+
+        keys = {"cose": {"alg": -8, "key": new.public_key}, "note": {"alg": -8, "key": key("note").public_key}}
+        await refused_as(node, change(1, rules=2), "bad_parameters")
+        await refused_as(node, change(1, Party("new cose"), keys=keys), "bad_parameters")
+        policy = {"skew": 60, "max_age": 86_400, "rotation_delay": 60}
+        admitted(await node.sequencer.submit([change(1, policy=policy)]))
+        await node.publisher.publish_now(node.sequencer)
+        assert node.not_ready() is None
+
+    told_by(tmp_path, story)
+
+
 def test_the_same_bytes_always_get_the_same_place(tmp_path: Path):
     """In one submission, in one group, over groups, over batches, over restarts."""
     config = make_log(tmp_path / "log")
