@@ -12,18 +12,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ledger.crypto.suites import Signer
-from ledger.errors import Rejection
+from ledger.errors import LedgerError, Rejection
 from ledger.state.places import place_of_statement
 from ledger.state.reasons import Reason, refuse
 from ledger.state.records import KIND_OF, BatchRecord, LogRecord, record_key
 from ledger.state.rules1.log import log_did
 from ledger.state.transition import RULES, transition, verify_signature
-from ledger.state.view import Overlay
+from ledger.state.view import Changes, Overlay, View
 from ledger.statements import Draft, Statement, decode_statement, sign
 from ledger.store.index import Index
 from ledger.store.protocols import IndexUpdate
 from ledger.store.replay import Change, changes_of, index_update
 from node.submission import Admitted, Outcome, Refused
+
+DocumentCheck = Callable[[Statement, View], LedgerError | None]
+"""The node's own check of documents before admission: it may refuse, and grants no rights."""
 
 
 @dataclass(slots=True)
@@ -72,9 +75,19 @@ class Admission:
     """Decides, numbers, and groups. See the module's docstring."""
 
     def __init__(
-        self, index: Index, signer: Signer, size: int, counts: Counter[str], entry_at: Callable[[int], bytes]
+        self,
+        index: Index,
+        signer: Signer,
+        size: int,
+        counts: Counter[str],
+        *,
+        entry_at: Callable[[int], bytes],
+        check_document: DocumentCheck,
     ) -> None:
-        """`size` entries are durable; `counts` are those of the open batch by type; `entry_at` finds a logged entry."""
+        """`size` entries are durable; `counts` are those of the open batch by type; `entry_at` finds a logged entry.
+
+        `check_document` is asked about what the function would admit.
+        """
         self.view = Overlay(index.record)
         self._index = index
         self._signer = signer
@@ -82,6 +95,8 @@ class Admission:
         self._acts: dict[bytes, Admitted] = {}
         self._verdict = KnownVerdict()
         self._counts = counts
+        self._check_document = check_document
+        self._stored = size
         self._group = Group(size)
         log = self.view.read(LogRecord)
         assert log is not None, "a node starts on a log that has its genesis"
@@ -96,6 +111,11 @@ class Admission:
     def log_time(self) -> int:
         """Log time now: the time of the last manifest."""
         return self._batch().time
+
+    @property
+    def sealed(self) -> bool:
+        """Whether the log is sealed: it takes no statements any more."""
+        return self._log().successor is not None
 
     @property
     def open_entries(self) -> int:
@@ -121,10 +141,11 @@ class Admission:
         verdict.statement, verdict.key, verdict.good = st if key else None, key, good
         try:
             self._refuse_what_stops_the_node(st)
-            index = self._append(st)
+            changes = transition(self.view, st, self.size, verdict)
         except Rejection as error:
             return self._logged_before(st) or Refused(error)
-        return Admitted(index, st.leaf)
+        unfit = self._check_document(st, self.view)
+        return Refused(unfit) if unfit is not None else Admitted(self._append(st, changes), st.leaf)
 
     def _refuse_what_stops_the_node(self, st: Statement) -> None:
         """The function may allow what this node could not go on after; the node may always refuse."""
@@ -147,6 +168,8 @@ class Admission:
         place = place_of_statement(st)
         key = record_key(KIND_OF[place[0]], *place[1:])
         for index in self._index.history(key, (st.seq or 0) + 1, 1):
+            if index >= self._stored:
+                return None  # of a group that is being stored: its acts are in `_acts`, and this is none of them
             logged = decode_statement(self._entry_at(index))
             if logged.act == st.act:
                 return Admitted(index, logged.leaf, duplicate=True)
@@ -170,15 +193,14 @@ class Admission:
         )
         st = decode_statement(sign(draft, self._signer))
         self._verdict.statement = None
-        index = self._append(st)
+        index = self._append(st, transition(self.view, st, self.size, self._verdict))
         self._group.manifests.append((batch.number + 1, index))
         self._counts = Counter()
         return index + 1
 
-    def _append(self, st: Statement) -> int:
+    def _append(self, st: Statement, changes: Changes) -> int:
         group = self._group
         index = group.end
-        changes = transition(self.view, st, index, self._verdict)
         group.changes += changes_of(self.view, changes)
         self.view.apply(changes)
         group.entries.append(st.raw)
@@ -198,5 +220,6 @@ class Admission:
     def stored(self, group: Group) -> None:
         """The group is durable and in the index: later reads find it there."""
         self.view.stored((place, record) for place, record, _ in group.changes)
+        self._stored = group.end
         for act in group.acts:
             del self._acts[act]

@@ -125,7 +125,7 @@ SECTIONS: dict[str, type[Any]] = {"http": HttpConfig, "log": LogConfig, "keys": 
 BOUNDS: dict[str, dict[str, tuple[float, float]]] = {
     "http": {"port": (0, 65_535), "max_body": (65_536, 1 << 34), "rate": (0, 1e9), "burst": (1, 1_000_000_000)},
     "log": {"interval": (0.01, 3600), "publish_within": (2, 86_400), "verifiers": (0, 256)},
-    "chain": {"chain_id": (0, 2**63), "interval": (0.05, 86_400), "timeout": (0.1, 600), "first_block": (0, 2**63)},
+    "chain": {"chain_id": (0, 2**63), "interval": (0.05, 86_400), "timeout": (0.1, 30), "first_block": (0, 2**63)},
 }
 
 

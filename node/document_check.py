@@ -16,19 +16,17 @@ from ledger.store.documents import DocumentFolder
 
 
 class DocumentCheck:
-    """Callable that the sequencer asks about every decoded statement."""
+    """Callable that admission asks about every statement that the function allows."""
 
-    def __init__(self, documents: DocumentFolder, view: View) -> None:
+    def __init__(self, documents: DocumentFolder) -> None:
         self._documents = documents
-        self._view = view
 
-    def __call__(self, statement: Statement) -> LedgerError | None:
-        """None where the documents do not stand against admission, else the reason."""
+    def __call__(self, statement: Statement, view: View) -> LedgerError | None:
+        """None where the documents do not stand against admitting what the function would admit, else the reason."""
         if statement.type != "certification" or statement.digest is None:
             return None
-        template = self._view.read(TemplateRecord, *statement.claims["template"].split("/", 1))
-        if template is None:
-            return None  # the transition function will say so by its own name
+        template = view.read(TemplateRecord, *statement.claims["template"].split("/", 1))
+        assert template is not None, "the function admits no certification without its template"
         try:
             check_mapping(statement, template.mapping, parse_json(self._documents.get(statement.digest)))
         except LedgerError as error:

@@ -22,7 +22,6 @@ from ledger.errors import RefusedStartError
 from ledger.log.notes import ED25519, Vkey
 from ledger.log.proofs import consistency_proof
 from ledger.log.tiles import TileCache
-from ledger.log.tree import leaf_hash
 from ledger.state.records import LogRecord
 from ledger.statements import decode_statement
 from ledger.store.documents import DocumentFolder
@@ -77,8 +76,9 @@ class Node:
         self.served = folder.served
         self.reader = TileReader(folder.served, TileCache())
         self.admission = Admission(
-            recovered.index, self.cose, recovered.journal.next_index, recovered.counts, self._entry_at
-        )
+            recovered.index, self.cose, recovered.journal.next_index, recovered.counts,
+            entry_at=self._entry_at, check_document=DocumentCheck(self.documents),
+        )  # fmt: skip
         parameters = self.admission.view.read(LogRecord)
         assert parameters is not None
         _check_keys(parameters, self.cose, self.note)
@@ -95,7 +95,6 @@ class Node:
         self.sequencer = Sequencer(
             self.admission, recovered.journal, recovered.index, self._pool, self.cose, guard,
             publish_within=config.log.publish_within,
-            check_document=DocumentCheck(self.documents, self.admission.view),
             on_durable=self.publisher.take,
             observe=self.metrics.group,
         )  # fmt: skip
@@ -109,7 +108,7 @@ class Node:
         for offset, raw in enumerate(tail):
             st = decode_statement(raw)
             group.entries.append(raw)
-            group.leaves.append(leaf_hash(raw))
+            group.leaves.append(st.leaf)
             if st.type == "manifest":
                 group.manifests.append((st.subject[1], first + offset))
         self.publisher.take(group)
@@ -142,6 +141,7 @@ class Node:
             return
         self.publisher.stop()
         try:
+            await self.sequencer.refuse_submissions()
             if self.sequencer.failure is None and self._tasks:
                 await self.publisher.publish_now(self.sequencer)
         finally:
@@ -154,8 +154,10 @@ class Node:
         self.sequencer.stop()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self.anchors is not None:
-            await asyncio.get_running_loop().run_in_executor(None, self.anchors.stop)
+            await asyncio.to_thread(self.anchors.stop, 4 * self.config.chain.timeout)
         self._pool.close()
+        self.sequencer.close()
+        self.publisher.close()
         self._recovered.close()
 
     async def failed(self) -> None:

@@ -266,7 +266,7 @@ class Outbox:
             self._check(record, path.name)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, MalformedError) as error:
+        except (ValueError, MalformedError) as error:
             log.warning("an outbox record is damaged", extra={"path": str(path), "error": str(error)})
             self.incomplete = True
             with suppress(OSError):

@@ -11,15 +11,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from ledger.crypto.suites import Signer
 from ledger.errors import LedgerError
 from ledger.log.checkpoint import Checkpoint, sign_checkpoint
-from ledger.store.durable import StorageError, replace_file
-from ledger.store.lock import CheckpointLock, LockState
-from ledger.store.tiles import TileReader, TileWriter
+from ledger.store.durable import StorageError
+from ledger.store.lock import CheckpointLock, LockState, LockStatus
+from ledger.store.tiles import TileReader, TileWriter, write_checkpoint
 from node.admission import Group
 from node.sequencer import Sequencer, StoppedError
 
@@ -65,6 +66,7 @@ class Publisher:
         self._leaves: list[bytes] = []
         self._base = writer.durable_size
         self._boundary = state.size
+        self._disk = ThreadPoolExecutor(1, "publisher")
         self._turn = asyncio.Lock()
         self._wake = asyncio.Event()
         self._stopping = False
@@ -81,14 +83,8 @@ class Publisher:
 
     @property
     def size(self) -> int:
-        """Durable entries known here, published or not: `leaf_at` and `entry_at` answer below it."""
+        """Durable entries known here, published or not: `entry_at` answers below it."""
         return self._base + len(self._entries)
-
-    def leaf_at(self, index: int) -> bytes:
-        """The leaf hash of a durable entry, published or not."""
-        if index >= self._base:
-            return self._leaves[index - self._base]
-        return next(self._reader.leaf_hashes(index, index + 1))
 
     def entry_at(self, index: int) -> bytes:
         """The bytes of a durable entry, published or not."""
@@ -98,7 +94,7 @@ class Publisher:
         """Publish what was signed last, where a crash came between its signing and its publication."""
         if self.published.size and self._reader.checkpoint() != self.published.checkpoint:
             log.warning("the checkpoint signed last is published now", extra={"size": self.published.size})
-            replace_file(self._folder / "checkpoint", self.published.checkpoint)
+            write_checkpoint(self._folder, self.published.checkpoint)
 
     async def run(self, sequencer: Sequencer) -> None:
         """Publish about every `interval` seconds what there is, until `stop`; then once more."""
@@ -129,7 +125,7 @@ class Publisher:
             begun = time.perf_counter()
             count = size - self._base
             try:
-                published = await asyncio.get_running_loop().run_in_executor(None, self._write, size)
+                published = await asyncio.get_running_loop().run_in_executor(self._disk, self._write, size)
             except LedgerError as error:
                 self.error = sequencer.held_back = error
                 raise
@@ -153,10 +149,20 @@ class Publisher:
         writer.flush()
         note = sign_checkpoint(self._signer, Checkpoint(self._origin, size, root))
         state = LockState(self._state.log, self._state.instance, size, root, note)
-        self._lock.compare_and_swap((self._state.size, self._state.root), state)
+        try:
+            self._lock.compare_and_swap((self._state.size, self._state.root), state)
+        except StorageError:
+            reading = self._lock.read()
+            if reading.status is LockStatus.INTACT and reading.state == state:
+                self._state = state  # it got there before the disk failed: the next try goes on from it
+            raise
         self._state = state
-        replace_file(self._folder / "checkpoint", note)
+        write_checkpoint(self._folder, note)
         return Published(size, root, note)
+
+    def close(self) -> None:
+        """Let go of the thread that writes."""
+        self._disk.shutdown(wait=True)
 
     def stop(self) -> None:
         """Let `run` return; the caller publishes what is left."""

@@ -215,8 +215,9 @@ class Queries:
     def entry(self, index: int) -> EntryView:
         """A durable entry, decoded, or NotFoundError."""
         statement = decode_statement(self.raw_entry(index))
+        following = self.open_batch().number + 1  # asked first: the batch may be closed meanwhile
         closed = self._index.batch_of_entry(index)
-        batch = self.open_batch().number + 1 if closed is None else closed[0]
+        batch = following if closed is None else closed[0]
         return EntryView(index, statement, self._time_before(batch), batch, index < self._node.publisher.published.size)
 
     def _time_before(self, batch: int) -> int:

@@ -14,6 +14,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from ledger.crypto.digests import kid as kid_of
@@ -39,9 +40,6 @@ MAX_GROUP = 1024
 MAX_WAITING = 32_768
 """Statements that may wait for their turn; beyond it submitters are asked to come back."""
 KEY_CACHE = 10_000
-
-DocumentCheck = Callable[[Statement], LedgerError | None]
-"""The node's own check of documents before admission: it may refuse, and grants no rights."""
 
 
 class OverloadedError(UnavailableError):
@@ -87,7 +85,6 @@ class Sequencer:
         guard: ClockGuard,
         *,
         publish_within: int,
-        check_document: DocumentCheck,
         on_durable: Callable[[Group], None],
         observe: Callable[[int, float], None] = lambda _entries, _seconds: None,
     ) -> None:
@@ -102,14 +99,17 @@ class Sequencer:
         self._signer = signer
         self._guard = guard
         self._publish_within = publish_within
-        self._check_document = check_document
         self._on_durable = on_durable
         self._observe = observe
+        self._disk = ThreadPoolExecutor(1, "journal")
+        """A thread of its own: nobody else's work on disks or chains may stand before an acknowledgement."""
         self._queue: deque[_Submission] = deque()
         self._waiting = 0
         self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
         self._close_asked: list[asyncio.Future[int]] = []
         self._stopping = False
+        self._refusing = False
         self._retired = 0
         self.failure: LedgerError | None = None
         self.held_back: LedgerError | None = None
@@ -136,10 +136,12 @@ class Sequencer:
         Several submissions may be under way. A sender that needs its own kept in order gives each an event `queued`,
         set once its turn is fixed, and the event of the one before it as `after`.
 
-        Raises `OverloadedError` (nothing was taken) or `StoppedError` (submit again later: an act that did get in
-        answers with its place).
+        Raises `OverloadedError` or `HeldBackError` (nothing was taken) or `StoppedError` (submit again later: an act
+        that did get in answers with its place).
         """
         self._refuse_if_stopped()
+        if self._refusing:
+            raise _shutting_down()
         if self.held_back is not None:
             raise HeldBackError(
                 f"Publication is held up: {self.held_back.detail}",
@@ -148,6 +150,7 @@ class Sequencer:
         if self._waiting + len(raws) > MAX_WAITING:
             raise OverloadedError("Too much is waiting for admission", remedy="Submit again in a second")
         self._waiting += len(raws)
+        self._idle.clear()
         try:
             items = await self._decode_and_check(raws)
             if after is not None:
@@ -161,6 +164,8 @@ class Sequencer:
             return await submission.done
         finally:
             self._waiting -= len(raws)
+            if not self._waiting:
+                self._idle.set()
 
     async def _decode_and_check(self, raws: Sequence[bytes]) -> list[Decoded | LedgerError]:
         items: list[Decoded | LedgerError] = []
@@ -171,10 +176,6 @@ class Sequencer:
                 st = decode_statement(raw)
             except LedgerError as error:
                 items.append(error)
-                continue
-            refusal = self._check_document(st)
-            if refusal is not None:
-                items.append(refusal)
                 continue
             key = self._key_of(st)
             if key is not None:
@@ -216,7 +217,7 @@ class Sequencer:
         if self.failure is not None:
             raise StoppedError(f"The node stopped: {self.failure.detail}", remedy=self.failure.remedy) from self.failure
         if self._stopping:
-            raise StoppedError("The node is shutting down", remedy="Submit again when it is back")
+            raise _shutting_down()
 
     # -- the writer's side --------------------------------------------------------------------------------------------
 
@@ -252,6 +253,16 @@ class Sequencer:
         """Entries below `size` are durable as tiles: the journal may drop them when it is next written."""
         self._retired = size
 
+    async def refuse_submissions(self) -> None:
+        """Take no more submissions, and wait until those that were taken are answered."""
+        self._refusing = True
+        if self._waiting:
+            await self._idle.wait()
+
+    def close(self) -> None:
+        """Let go of the thread that writes."""
+        self._disk.shutdown(wait=True)
+
     def stop(self) -> None:
         """Take no more submissions; `run` returns when all that was taken is durable and answered."""
         self._stopping = True
@@ -262,7 +273,7 @@ class Sequencer:
         admission = self.admission
         now = self._guard.now(admission.log_time)
         size = 0
-        if self._close_asked or now > admission.log_time + MAX_LAG:
+        if self._close_asked or (now > admission.log_time + MAX_LAG and self._may_admit()):
             size = admission.close_batch(now)
         closers, self._close_asked = self._close_asked, []
         taken: list[_Submission] = []
@@ -280,6 +291,11 @@ class Sequencer:
                 raise
         return taken, closers, size
 
+    def _may_admit(self) -> bool:
+        """Whether anything that waits could enter the log: what cannot must not make it grow by a manifest."""
+        waiting = (item for submission in self._queue for item in submission.items)
+        return not self.admission.sealed and any(isinstance(item, tuple) for item in waiting)
+
     async def _commit(
         self, group: Group, taken: list[_Submission], closers: list[asyncio.Future[int]], size: int
     ) -> None:
@@ -287,7 +303,7 @@ class Sequencer:
         try:
             if group.entries:
                 begun = loop.time()
-                await loop.run_in_executor(None, self._make_durable, group)
+                await loop.run_in_executor(self._disk, self._make_durable, group)
                 self._observe(len(group.entries), loop.time() - begun)
                 self.admission.stored(group)
                 self._on_durable(group)
@@ -373,6 +389,10 @@ def _as_failure(error: Exception) -> LedgerError:
     failure = LedgerError(f"A fault in the node: {type(error).__name__}: {error}", where="sequencer")
     failure.__cause__ = error
     return failure
+
+
+def _shutting_down() -> StoppedError:
+    return StoppedError("The node is shutting down", remedy="Submit again when it is back")
 
 
 def _give_up_all(taken: list[_Submission], closers: list[asyncio.Future[int]], error: LedgerError) -> None:

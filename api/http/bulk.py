@@ -23,6 +23,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from api.http.answers import encode_end, encode_outcomes, encode_run
+from api.http.problems import SlowError
 from api.http.splitter import Splitter
 from ledger.errors import LedgerError, UnavailableError
 from node.node import Node
@@ -38,6 +39,8 @@ MAX_STREAMS = 16
 """Together the streams never have more under way than the sequencer lets wait, so the first in order finds room."""
 MAX_HELD = 64 << 20
 """Bytes of answers, of all streams together, that wait for their clients to read them."""
+IDLE_SECONDS = 60.0
+"""A stream on which nothing comes in, or whose client takes nothing, for so long is ended: its place is wanted."""
 PATIENCE = 0.02
 """Seconds until a chunk that found no room in the sequencer is offered again."""
 
@@ -98,7 +101,11 @@ class BulkResponse(Response):
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         async with aclosing(stream.answers()) as answers:
             async for answer in answers:
-                await send({"type": "http.response.body", "body": answer, "more_body": True})
+                try:
+                    async with asyncio.timeout(IDLE_SECONDS):
+                        await send({"type": "http.response.body", "body": answer, "more_body": True})
+                except TimeoutError:
+                    return  # the connection is closed with the response unfinished
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
@@ -177,7 +184,13 @@ class _Stream:
     async def _read_body(self) -> None:
         more = True
         while more:
-            message = await self._receive()
+            try:
+                async with asyncio.timeout(IDLE_SECONDS):
+                    message = await self._receive()
+            except TimeoutError:
+                raise SlowError(
+                    f"Nothing came for {IDLE_SECONDS:.0f} s", remedy="Send the rest in a new request"
+                ) from None
             if message["type"] == "http.disconnect":
                 self._gone = True
                 return

@@ -30,22 +30,18 @@ async def read_body(request: Request, limit: int) -> bytes:
     declared = request.headers.get("content-length")
     if declared is not None and declared.isascii() and declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
-    message = await request.receive()
-    if message["type"] == "http.request" and not message.get("more_body", False):
-        body: bytes = message.get("body", b"")
-        if len(body) > limit:
-            raise _too_large(limit)
-        return body
-    parts = [message.get("body", b"")]
-    size = len(parts[0])
+    parts: list[bytes] = []
+    size = 0
+    more = True
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            while message.get("more_body", False):
+            while more:
                 message = await request.receive()
                 parts.append(message.get("body", b""))
                 size += len(parts[-1])
                 if size > limit:
                     raise _too_large(limit)
+                more = message.get("more_body", False)
     except TimeoutError:
         raise SlowError("The body did not arrive in time", remedy=f"Send it within {BODY_SECONDS:.0f} s") from None
     if message["type"] == "http.disconnect":

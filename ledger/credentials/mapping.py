@@ -66,8 +66,8 @@ def claim_value(statement: Statement, claim: str) -> Any:
 def _seconds(text: str, pointer: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        if moment.tzinfo is None:
+            raise ContradictionError("The time has no zone", where=pointer, remedy="Write UTC times with Z")
+        return int(moment.astimezone(UTC).timestamp())
+    except (ValueError, OverflowError) as error:
         raise ContradictionError("Not an RFC 3339 time", where=pointer) from error
-    if moment.tzinfo is None:
-        raise ContradictionError("The time has no zone", where=pointer, remedy="Write UTC times with Z")
-    return int(moment.astimezone(UTC).timestamp())

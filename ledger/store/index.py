@@ -143,8 +143,7 @@ class Index:
         with _explaining(self._path):
             rows = self._database.iterator(
                 start=prefix + _U64.pack(start),
-                stop=prefix + b"\xff" * _U64.size,
-                include_stop=True,
+                stop=prefix + _U64.pack(touches),  # the newest is in the record, whatever is applied meanwhile
                 include_key=False,
                 verify_checksums=True,
             )
@@ -198,10 +197,10 @@ class Index:
                 _fill(batch.put, update)
             except struct.error as error:
                 raise MalformedError(f"not an unsigned 64-bit integer: {error}", where="index update") from error
+            if self._filter is not None:  # before the write: a reader may look as soon as it is done
+                self._filter.add(key for key, _ in update.records)
             batch.write()
         self._covers = update.covers
-        if self._filter is not None:
-            self._filter.add(key for key, _ in update.records)
 
     def dump(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield every (key, value) in key order: two indexes of the same log give the same sequence."""

@@ -52,6 +52,7 @@ def test_a_document_that_agrees_passes_whichever_way_it_writes_times():
         {"validUntil": "2027-06-15T15:06:40Z"},
         {"validUntil": "2026-06-15T15:06:40"},
         {"validUntil": "next year"},
+        {"validUntil": "0001-01-01T00:00:00+14:00"},
         {"validUntil": True},
         {"id": credential(2)},
         {"credentialSubject": {}},
