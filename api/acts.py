@@ -248,6 +248,11 @@ class Desk:
         scheme, own = _split_prefix(prefix)
         return self.covering(scheme, SCHEMES[scheme].parent_prefixes(own))
 
+    def within(self, delegation: str, validity: Period) -> Period:
+        """The part of a validity that lies inside the delegation's own."""
+        above = self.record(f"delegation:{delegation}", "delegation").record
+        return Period(max(validity.nbf, int(above["nbf"])), min(validity.exp, int(above["exp"])))
+
     def template(self, ref: str, industry: str, schema: bytes, body: Mapping[str, Any]) -> Draft:
         """Approve a template version; `body` holds name, mapping, standards, classes."""
         claims = {"industry": industry, "schema": schema, "state": "approved"}
@@ -395,7 +400,13 @@ def read_identifier(text: str, scheme: str = "") -> Identifier:
         return parse(scheme, text)
     tag = text.partition(":")[0]
     if tag in SCHEMES:
-        return parse_subject(text)
+        try:
+            return parse_subject(text)
+        except MalformedError as refused:
+            try:
+                return parse(tag, text[len(tag) + 1 :])
+            except MalformedError:
+                raise refused from None
     found = identify(text)
     if len(found) == 1:
         return found[0]

@@ -39,7 +39,8 @@ BULK: Final = 1024
 BULK_BYTES: Final = 8 << 20
 ANSWER_LIMIT: Final = 64 << 20
 ATTEMPTS: Final = 6
-LARGEST_GROUP: Final = 4096
+ANCHOR_SECONDS: Final = 60.0
+"""How long an anchor is waited for: the node itself gives up after half of it."""
 LONGEST_WAIT: Final = 5.0
 """Seconds between two attempts, whatever the node asks for."""
 _BUSY: Final = frozenset({429, 502, 503, 504})
@@ -290,7 +291,7 @@ class Client:
 
     def anchor_now(self) -> dict[str, Any]:
         """Anchor the newest published checkpoint now and wait for it (operator)."""
-        return self._json("POST", "/v1/anchors")
+        return self._json("POST", "/v1/anchors", attempts=1, timeout=ANCHOR_SECONDS)
 
     def publish(self) -> dict[str, Any]:
         """Publish what is durable now (operator)."""
@@ -311,14 +312,15 @@ class Client:
             raise _stranger(path, "its answer is not a JSON object")
         return value
 
-    def _send(self, method: str, path: str, **rest: Any) -> httpx.Response:
+    def _send(self, method: str, path: str, *, attempts: int = 0, **rest: Any) -> httpx.Response:
         """Send a request, again while the node is busy or away; returns a good answer, read to its end."""
-        for attempt in range(1, self._attempts + 1):
+        attempts = attempts or self._attempts
+        for attempt in range(1, attempts + 1):
             wait = min(0.1 * 2**attempt, LONGEST_WAIT)
             try:
                 answer = self._exchange(method, path, **rest)
             except httpx.TransportError as error:
-                if attempt < self._attempts and not isinstance(error, httpx.ConnectError):
+                if attempt < attempts and not isinstance(error, httpx.ConnectError):
                     time.sleep(wait)
                     continue
                 raise UnavailableError(
@@ -329,7 +331,7 @@ class Client:
             if answer.status_code < 300:
                 return answer
             problem = _problem(answer)
-            if not problem.passing or attempt == self._attempts:
+            if not problem.passing or attempt == attempts:
                 raise problem
             time.sleep(max(wait, _retry_after(answer)))
         raise AssertionError  # pragma: no cover - the last attempt returns or raises

@@ -45,6 +45,7 @@ _CERTIFY: Final = frozenset(
     }
 )
 _MAX_MONTHS: Final = 1200
+_MAX_DAYS: Final = 36_500
 
 FromFile = Annotated[
     Path | None,
@@ -313,9 +314,9 @@ class Certifications:
         begin = seconds(_text(taken, "nbf"), "nbf") if "nbf" in taken else self._validity.nbf
         end = begin + self._validity.exp - self._validity.nbf
         if "days" in taken:
-            end = begin + _number(taken["days"], "days") * DAY
+            end = begin + _bounded(taken["days"], "days", _MAX_DAYS) * DAY
         if "months" in taken:
-            months = min(_number(taken["months"], "months"), _MAX_MONTHS)
+            months = _bounded(taken["months"], "months", _MAX_MONTHS)
             end = begin + math.ceil(months * 365.25 / 12) * DAY
         if "exp" in taken:
             end = seconds(_text(taken, "exp"), "exp")
@@ -413,6 +414,13 @@ def _entry_of(client: Client, prepared: Prepared) -> int | None:
     logged, ours = decode_statement(client.entry(index)), decode_statement(prepared.statement)
     same = (logged.type, logged.iss, logged.sub, logged.digest) == (ours.type, ours.iss, ours.sub, ours.digest)
     return index if same else None
+
+
+def _bounded(value: Any, name: str, most: int) -> int:
+    number = _number(value, name)
+    if not 1 <= number <= most:
+        raise MalformedError(f"{name} is {number}", where=name, remedy=f"Give 1 to {most}")
+    return number
 
 
 def _one_of(identifier: str, source: Path | None) -> None:

@@ -100,6 +100,7 @@ class State:
         self.started: int = header["started"]
         self._accepted = accepted
         self._stream = stream
+        self._holds_rows = bool(accepted)
 
     @classmethod
     def open(cls, source: Path, identity: dict[str, Any], *, resume: bool) -> State:
@@ -127,12 +128,15 @@ class State:
 
     def add(self, accepted: list[tuple[int, int]]) -> None:
         """Note accepted rows with their entries."""
+        self._holds_rows = self._holds_rows or bool(accepted)
         self._stream.write("".join(f"{number}\t{index}\n" for number, index in accepted))
         self._stream.flush()
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; one that notes no row is removed, so that nothing stands against another try."""
         self._stream.close()
+        if not self._holds_rows:
+            self.path.unlink(missing_ok=True)
 
 
 def _read_state(path: Path, identity: dict[str, Any]) -> tuple[dict[str, Any], bytearray]:

@@ -55,7 +55,10 @@ def delegate(
     until: Until = "",
     draft: DraftFile = None,
 ) -> None:
-    """Delegate a prefix: by the holder of the one above it (--key), or by the root (--root for each authority)."""
+    """Delegate a prefix: by the holder of the one above it (--key), or by the root (--root for each authority).
+
+    Without --days and --until it ends when the delegation above it does, at the latest.
+    """
     if key is not None and root:
         raise UsageError("Either a holder delegates or the root does", where="--root", remedy="Leave one of them out")
     signer, others = (session.key(key), consenting(session, [])) if key is not None else root_signer(session, root)
@@ -63,6 +66,8 @@ def delegate(
         desk = session.desk(client, signer, party)
         above = "" if key is None else parent or desk.parent_of(prefix)
         validity = period(desk.begin(), days, start, until)
+        if above and days == _YEAR and not until:
+            validity = desk.within(above, validity)
         act = desk.delegate(prefix, holder, right or ["delegate", "register"], validity, parent=above, reclaim=reclaim)
         session.conclude(desk, act, signer, others, out=draft)
 

@@ -111,6 +111,18 @@ def test_rows_whose_answers_were_lost_count_as_accepted_when_resumed(town: Town,
     assert (changed.code, changed.json["error"]) == (2, "usage")
 
 
+def test_what_the_help_shows_works(town: Town, tmp_path: Path) -> None:
+    """The help's example of --identifier, and two delegations one after the other without a word about dates."""
+    party = town.key("acme")
+    town.ok("delegate", "gs1/69012349", town.dids["buyer"], "--key", party)
+    goods = tmp_path / "goods.csv"
+    goods.write_text("GTIN,Serial\n06901234000023,S1\n06901234000024,S2\n")
+    template = "gs1:(01){GTIN}(21){Serial}"
+    ran = town.run("register", "--from", goods, "--key", party, "--identifier", template, "--dry-run", "--json")
+    assert ran.json["reasons"] == {"malformed-identifier": 1}, "the second check digit is wrong, the first is not"
+    assert not Path(f"{goods}.tial-state").exists()
+
+
 def test_certificates_are_issued_suspended_and_cannot_leave_the_scope(town: Town, tmp_path: Path) -> None:
     items = tmp_path / "certified.csv"
     items.write_text("identifier\n" + "".join(f"vaa:88.118.8/C{n}\n" for n in range(10)))

@@ -204,26 +204,6 @@ def test_a_manifest_from_outside_is_refused_even_with_the_log_key(tmp_path: Path
     told_by(tmp_path, story)
 
 
-def test_a_refusal_about_what_is_just_being_stored_stops_nothing(tmp_path: Path):
-    """The index may know an entry a moment before the publisher does: a refused statement about it finds neither."""
-
-    async def story(node: Node, world: NodeWorld) -> None:
-        await settle(node, world, PARTY, "vaa/88.119.9")
-        for turn in range(20):
-            names = [f"vaa:88.119.9/{turn}x{n}" for n in range(300)]
-            first = [world.registration(PARTY, name, "vaa/88.119.9") for name in names]
-            again = [world.registration(PARTY, name, "vaa/88.119.9", digest=bytes(32)) for name in names]
-            queued = asyncio.Event()
-            one, two = await asyncio.gather(
-                node.sequencer.submit(first, queued=queued), node.sequencer.submit(again, after=queued)
-            )
-            assert len(admitted(one)) == len(names)
-            assert {o.reason for o in two.outcomes if isinstance(o, Refused)} == {"already_registered"}
-        assert node.not_ready() is None
-
-    told_by(tmp_path, story)
-
-
 def test_a_change_after_which_the_node_could_not_go_on_is_refused_and_others_are_not(tmp_path: Path):
     """Rules that it does not know, keys of the log that it does not hold: lawful acts, for another node."""
 

@@ -74,8 +74,11 @@ def _check_parent(act: Act, scheme: str, prefix: str, named: str) -> str:
         raise refuse(Reason.WRONG_SIGNER, f"The parent is held by {parent.holder}.", where="claims.iss")
     check_chain(act, scheme, parent, "delegate")
     too_much = set(st.claims["rights"]) - set(parent.rights)
-    if too_much or (st.nbf or 0) < parent.nbf or (st.exp or 0) > parent.exp:
-        raise refuse(Reason.OUTSIDE_PARENT, ", ".join(sorted(too_much)), where="claims")
+    if too_much:
+        raise refuse(Reason.OUTSIDE_PARENT, f"The parent does not grant {min(too_much)}.", where="claims.rights")
+    if (st.nbf or 0) < parent.nbf or (st.exp or 0) > parent.exp:
+        detail = f"{st.nbf} to {st.exp}, the parent {parent.nbf} to {parent.exp}."
+        raise refuse(Reason.OUTSIDE_PARENT, detail, where="claims.nbf" if (st.nbf or 0) < parent.nbf else "claims.exp")
     return parent_prefix
 
 
