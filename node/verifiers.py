@@ -1,9 +1,8 @@
 """Signature checks beside the main thread: worker processes that verify batches.
 
 An Ed25519 check costs more than everything else that happens to a statement, and threads do not help beside a busy
-interpreter: processes do (measured in docs/performance.md). Checks asked for one by one are gathered while the workers
-are busy, so that load makes its own batches; a lone check on an idle node is done on the spot, which is quicker than
-asking another process.
+interpreter: processes do (measured in docs/performance.md). A few checks are done on the spot: asking another process
+costs more than they do, and a submitter of single statements would wait for somebody's batch.
 
 A check depends on nothing but its four arguments, so it may run before the statement's turn in the log, and again: when
 a worker dies (killed, out of memory) its batches are asked once more from new workers. A batch that takes its worker
@@ -66,8 +65,6 @@ class VerifierPool:
         self._processes = processes
         self._pool = self._make()
         self._free = asyncio.Semaphore(processes * 2)
-        self._waiting: list[tuple[Check, asyncio.Future[bool]]] = []
-        self._flush: asyncio.Task[None] | None = None
 
     def _make(self) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("forkserver")
@@ -79,10 +76,8 @@ class VerifierPool:
 
     async def check(self, checks: Sequence[Check]) -> list[bool]:
         """Answer all checks, in order; UnavailableError where the workers died under them again and again."""
-        if len(checks) <= INLINE and not self._waiting and not self._free.locked():
+        if len(checks) <= INLINE:
             return [verify_signature(*check) for check in checks]
-        if len(checks) <= BATCH // 4:
-            return await self._gathered(checks)
         parts = [checks[start : start + BATCH] for start in range(0, len(checks), BATCH)]
         answers = await asyncio.gather(*(self._ask(part) for part in parts))
         return [bool(answer) for part in answers for answer in part]
@@ -106,32 +101,6 @@ class VerifierPool:
             log.error("a verify process died: all are started anew")
             self._pool = self._make()
             broken.shutdown(wait=False)
-
-    async def _gathered(self, checks: Sequence[Check]) -> list[bool]:
-        """Put small submissions together while the workers are busy."""
-        loop = asyncio.get_running_loop()
-        futures: list[asyncio.Future[bool]] = [loop.create_future() for _ in checks]
-        self._waiting.extend(zip(checks, futures, strict=True))
-        if self._flush is None or self._flush.done():
-            self._flush = loop.create_task(self._flush_waiting())
-        return list(await asyncio.gather(*futures))
-
-    async def _flush_waiting(self) -> None:
-        while self._waiting:
-            async with self._free:
-                batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-                if not batch:
-                    return
-                try:
-                    answers = await self._ask_workers([check for check, _ in batch])
-                except Exception as error:  # noqa: BLE001 - handed on to every waiter; the others get their turn
-                    for _, future in batch:
-                        if not future.done():
-                            future.set_exception(error)
-                    continue
-            for (_, future), answer in zip(batch, answers, strict=True):
-                if not future.done():
-                    future.set_result(bool(answer))
 
     def close(self) -> None:
         """Stop the workers."""

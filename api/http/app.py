@@ -62,6 +62,8 @@ class Gate:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":  # as GET (RFC 9110 section 9.3.2); the server leaves the body away
+            scope = {**scope, "method": "GET"}
         path = scope["path"]
         try:
             if path not in health.PATHS:

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 
+import httpx
 from test_http_bulk import items
 
 from api.http import protocol
@@ -142,3 +143,10 @@ def test_log_lines_are_json_with_the_extra_fields() -> None:
     except ValueError:
         record.exc_info = sys.exc_info()
     assert "ValueError: " in json.loads(JsonFormatter().format(record))["exception"]
+
+
+def test_head_is_answered_as_get_without_the_body(site):
+    for path in ("/healthz", "/v1/log", "/checkpoint"):
+        got, head = httpx.get(site.node.url + path), httpx.head(site.node.url + path)
+        assert (head.status_code, head.content) == (got.status_code, b"")
+        assert head.headers["content-type"] == got.headers["content-type"]
