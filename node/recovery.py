@@ -165,6 +165,10 @@ def _signed_state(
         raise RefusedStartError(doubt, where="lock", remedy=remedy)
     if not chain_configured or anchored is None:
         raise RefusedStartError(f"{doubt}; the chain does not answer for it", where="lock", remedy=remedy)
+    if anchored[0] <= 1 < newest.size:
+        raise RefusedStartError(
+            f"{doubt}; the chain knows of no anchor of this log that could stand for it", where="lock", remedy=remedy
+        )
     state = LockState(genesis.leaf, folder.instance.read_bytes(), newest.size, newest.root, published)
     _compare_with_chain(folder, state, anchored)
     log.warning("lock recovered on the operator's word", extra={"doubt": doubt, "size": newest.size})

@@ -87,7 +87,7 @@ async def submit(request: Request) -> Response:
     "`{refused, detail, where, remedy}`; after the answers of each chunk (at most 256 statements) one map a run of "
     "consecutive entries: `{acknowledgement, first, count, proof}`. A malformed statement is refused alone. "
     "`{error, detail, where, remedy}` as the last item means that the stream could not go on: what was answered "
-    "before stands, the rest was not taken.",
+    "before stands; the rest may have been taken: send it again, an act that got in answers with its place.",
     responses=binary_answer("Answers in the order of the statements", bulk.MEDIA_TYPE) | problems(415, 429, 503),
     openapi_extra=binary_body(bulk.MEDIA_TYPE, "COSE_Sign1 items in deterministic CBOR, with nothing between them"),
 )

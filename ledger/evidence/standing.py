@@ -81,7 +81,7 @@ def compromised(view: View, statement: Statement, time: int) -> str | None:
     actor = view.read(ActorRecord, statement.iss)
     for key in () if actor is None else actor.keys:
         if key.kid == statement.kid and key.bad is not None and key.bad <= time:
-            if view.read(ReconfirmedRecord, statement.leaf) is not None:
+            if view.read(ReconfirmedRecord, statement.iss, statement.leaf) is not None:
                 return None
             return f"Key {key.kid.hex()} was reported as compromised from {key.bad} on, and this act not reconfirmed"
     return None

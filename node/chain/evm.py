@@ -87,20 +87,20 @@ class EvmChain:
         if found != self.identity.chain_id:
             raise ChainMismatchError(
                 f"the node serves chain {found}, not {self.identity.chain_id}",
-                where=self.rpc.url,
+                where=self.rpc.place,
                 remedy="Correct the address of the chain's node, or the chain id, in the configuration",
             )
         code = unhex(self._ask("eth_getCode", self.identity.contract, "latest"))
         if not code:
             raise ContractMissingError(
                 f"no contract at {self.identity.contract}: the chain was reset",
-                where=self.rpc.url,
+                where=self.rpc.place,
                 remedy="Restore the chain, or deploy and register again with the flag made for it",
             )
         if keccak(code) != self.identity.code_hash:
             raise ChainMismatchError(
                 f"the code at {self.identity.contract} is not that of the anchor contract",
-                where=self.rpc.url,
+                where=self.rpc.place,
                 remedy="Correct the address of the contract in the configuration",
             )
 
@@ -204,13 +204,13 @@ class EvmChain:
             },
         )
         if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
-            raise ChainUnavailableError("the chain gave no list of logs", where=self.rpc.url)
+            raise ChainUnavailableError("the chain gave no list of logs", where=self.rpc.place)
         return found
 
     def _decode(self, entry: dict[str, object], log: bytes) -> Anchored:
         topics = entry.get("topics")
         if not isinstance(topics, list) or len(topics) != 3 or unhex(topics[1], 32) != log:
-            raise ChainUnavailableError("the chain gave a log that is no anchor of this log", where=self.rpc.url)
+            raise ChainUnavailableError("the chain gave a log that is no anchor of this log", where=self.rpc.place)
         data = unhex(entry.get("data"), 64)
         size = int.from_bytes(unhex(topics[2], 32), "big")
         block = quantity(entry.get("blockNumber"))
@@ -240,7 +240,7 @@ class EvmChain:
         try:
             return decode(types, answer)
         except (DecodingError, OverflowError) as error:
-            raise ChainUnavailableError(f"the chain gave no answer to {function}()", where=self.rpc.url) from error
+            raise ChainUnavailableError(f"the chain gave no answer to {function}()", where=self.rpc.place) from error
 
     def _ask(self, method: str, *params: object) -> Any:
         return self._guard(JsonRpc.call, method, *params)
@@ -255,4 +255,4 @@ class EvmChain:
     def _refused(self, error: RpcError) -> TransactionRefusedError:
         name = self.artifact.errors.get(error.data[:4])
         reason = name or ("reverted" if "revert" in error.message.lower() else transactions.refusal(error.message))
-        return TransactionRefusedError(reason, name or error.message, where=self.rpc.url)
+        return TransactionRefusedError(reason, name or error.message, where=self.rpc.place)

@@ -11,6 +11,7 @@ import itertools
 import re
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import orjson
@@ -39,6 +40,9 @@ class JsonRpc:
 
     def __init__(self, url: str, *, timeout: float = 5.0, answer_limit: int = ANSWER_LIMIT) -> None:
         self.url = url
+        parts = urlsplit(url)
+        self.place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        """The address without user, password and path, which may be secrets: errors are shown to strangers."""
         self.timeout = timeout
         self.answer_limit = answer_limit
         self._ids = itertools.count(1)
@@ -67,15 +71,15 @@ class JsonRpc:
                 content = self._post(body, method)
             answer = orjson.loads(content)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            raise ChainUnavailableError(f"the chain does not answer {method}: {error!r}", where=self.url) from error
+            raise ChainUnavailableError(f"the chain does not answer {method}: {error!r}", where=self.place) from error
         except ValueError as error:
-            raise ChainUnavailableError(f"the answer to {method} is not JSON", where=self.url) from error
+            raise ChainUnavailableError(f"the answer to {method} is not JSON", where=self.place) from error
         if not isinstance(answer, dict) or answer.get("id") != number:
-            raise ChainUnavailableError(f"the answer to {method} is no JSON-RPC answer", where=self.url)
+            raise ChainUnavailableError(f"the answer to {method} is no JSON-RPC answer", where=self.place)
         if answer.get("error") is not None:
             raise self._error(answer["error"], method)
         if "result" not in answer:
-            raise ChainUnavailableError(f"the answer to {method} holds no result", where=self.url)
+            raise ChainUnavailableError(f"the answer to {method} holds no result", where=self.place)
         return answer["result"]
 
     def _post(self, body: bytes, method: str) -> bytes:
@@ -84,18 +88,18 @@ class JsonRpc:
         headers = {"Content-Type": "application/json"}
         with self._client.stream("POST", self.url, content=body, headers=headers) as response:
             if response.status_code != httpx.codes.OK:
-                raise ChainUnavailableError(f"{method} is answered with HTTP {response.status_code}", where=self.url)
+                raise ChainUnavailableError(f"{method} is answered with HTTP {response.status_code}", where=self.place)
             for piece in response.iter_bytes():
                 content += piece
                 if len(content) > self.answer_limit:
-                    raise ChainUnavailableError(f"the answer to {method} is too long", where=self.url)
+                    raise ChainUnavailableError(f"the answer to {method} is too long", where=self.place)
                 if time.monotonic() > end:
-                    raise ChainUnavailableError(f"the answer to {method} takes too long", where=self.url)
+                    raise ChainUnavailableError(f"the answer to {method} takes too long", where=self.place)
         return bytes(content)
 
     def _error(self, error: object, method: str) -> LedgerError:
         if not isinstance(error, dict):
-            return ChainUnavailableError(f"the answer to {method} is no JSON-RPC answer", where=self.url)
+            return ChainUnavailableError(f"the answer to {method} is no JSON-RPC answer", where=self.place)
         detail: object = error.get("data")
         if isinstance(detail, dict):  # some nodes nest the revert data
             detail = detail.get("data") or detail.get("result")
@@ -104,7 +108,7 @@ class JsonRpc:
             number = int(error.get("code", 0))
         except (ValueError, TypeError, ChainUnavailableError):
             data, number = b"", 0
-        return RpcError(number, str(error.get("message", ""))[:500], data, where=f"{self.url} {method}")
+        return RpcError(number, str(error.get("message", ""))[:500], data, where=f"{self.place} {method}")
 
 
 def quantity(value: object, *, bits: int = 64) -> int:

@@ -41,7 +41,7 @@ def fees(rpc: JsonRpc, fixed: int | None, floor: int = 0) -> Fees:
         return Fees(max(fixed, floor), None)
     block = rpc.call("eth_getBlockByNumber", "latest", False)  # noqa: FBT003 - JSON-RPC is positional
     if not isinstance(block, dict):
-        raise ChainUnavailableError("the chain gave no latest block", where=rpc.url)
+        raise ChainUnavailableError("the chain gave no latest block", where=rpc.place)
     if block.get("baseFeePerGas") is None:
         return Fees(max(quantity(rpc.call("eth_gasPrice"), bits=128), floor), None)
     base = quantity(block["baseFeePerGas"], bits=128)
@@ -96,7 +96,7 @@ def send(rpc: JsonRpc, raw: bytes) -> None:
     except RpcError as error:
         reason = refusal(error.message)
         if reason != "already-known":
-            raise TransactionRefusedError(reason, error.message, where=rpc.url) from error
+            raise TransactionRefusedError(reason, error.message, where=rpc.place) from error
 
 
 def refusal(message: str) -> str:
@@ -136,7 +136,7 @@ def transact(
     try:
         gas = estimate(rpc, signer.address, to, data)
     except RpcError as error:
-        raise TransactionRefusedError("reverted", error.message, where=rpc.url) from error
+        raise TransactionRefusedError("reverted", error.message, where=rpc.place) from error
     offer = fees(rpc, price)
     nonce = next_nonce(rpc, signer.address)
     transaction = sign(signer, chain_id=chain_id, nonce=nonce, gas=gas, offer=offer, to=to, data=data)

@@ -49,7 +49,7 @@ class Chain:
             case "actor" | "rotation":
                 return [("actor", sub)]
             case "compromise":
-                return [("actor", sub), *(("reconfirmed", leaf) for leaf in statement.body.get("reconfirmed", []))]
+                return [("actor", sub), *(("reconfirmed", sub, leaf) for leaf in statement.body.get("reconfirmed", []))]
             case "delegation":
                 scheme, prefix = parts
                 new = (scheme, len(prefix)) not in self.lengths

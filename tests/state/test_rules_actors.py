@@ -337,12 +337,12 @@ def test_genuine_statements_by_a_bad_key_are_reconfirmed(three: tuple[Consortium
     body = {"reconfirmed": leaves}
     c.put(report(c, c.enroller, c.registrar, [(c.registrar.signer, 0)], [second], body=body))
     for leaf in leaves:
-        record = c.state.read(ReconfirmedRecord, leaf)
+        record = c.state.read(ReconfirmedRecord, c.registrar.did, leaf)
         assert record is not None
         assert (record.actor, record.touches) == (c.registrar.did, 1)
     body = {"reconfirmed": leaves[:1]}
     c.put(report(c, c.enroller, c.registrar, [(c.registrar.signer, 0)], [second], body=body))
-    assert c.touches(ReconfirmedRecord, leaves[0]) == 2
+    assert c.touches(ReconfirmedRecord, c.registrar.did, leaves[0]) == 2
 
 
 def test_a_compromised_key_consents_to_nothing(c: Consortium):

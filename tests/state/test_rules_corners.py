@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ledger.state.reasons import Reason
-from ledger.state.records import ActorRecord, CredentialRecord, IdentifierRecord
+from ledger.state.records import ActorRecord, CredentialRecord, IdentifierRecord, ReconfirmedRecord
+from ledger.statements import decode_statement
 from tests.world import DAY, ITEM, PREFIX, Consortium, Party, credential, key_entry, must_refuse
 
 
@@ -63,3 +64,17 @@ def test_a_suspension_cannot_be_lifted_before_it_took_effect():
     assert record is not None
     assert record.state == "active"
     assert world.state.read(IdentifierRecord, ITEM) is not None
+
+
+def test_an_enroller_reconfirms_only_statements_of_the_actor_that_it_speaks_for():
+    """Reconfirming another actor's statement under a puppet's name says nothing about that statement."""
+    world = Consortium()
+    rogue, puppet = Party("rogue enroller"), Party("puppet")
+    world.enrol(rogue, "enroller")
+    world.enrol(puppet, by=rogue)
+    leaf = decode_statement(world.entries[-3]).leaf
+    seq = {"seq": world.touches(ActorRecord, puppet.did)}
+    body = {"bad": [{"kid": puppet.signer.kid, "from": 0}], "confirmed": [], "reconfirmed": [leaf]}
+    world.put(world.act("compromise", rogue, puppet.did, seq, body))
+    assert world.state.read(ReconfirmedRecord, puppet.did, leaf) is not None
+    assert world.state.read(ReconfirmedRecord, world.registrar.did, leaf) is None

@@ -115,8 +115,8 @@ def compromise(act: Act) -> None:
 
     act.touch(actor._replace(keys=tuple(judged(k) for k in actor.keys), pending=None), st.sub)
     for leaf in body.get("reconfirmed", []):
-        known_leaf = act.view.read(ReconfirmedRecord, leaf)
-        act.touch(known_leaf or ReconfirmedRecord(touches=0, head=ZERO_HEAD, last=0, actor=st.sub), leaf)
+        known_leaf = act.view.read(ReconfirmedRecord, st.sub, leaf)
+        act.touch(known_leaf or ReconfirmedRecord(touches=0, head=ZERO_HEAD, last=0, actor=st.sub), st.sub, leaf)
 
 
 def _cancel(act: Act, actor: ActorRecord) -> None:
