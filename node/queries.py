@@ -19,7 +19,7 @@ from ledger.log.tree import EMPTY_ROOT, fold_right
 from ledger.state.records import ZERO_HEAD, BatchRecord, LogRecord, Part, decode_record, record_key
 from ledger.statements import Statement, decode_statement, subjects
 from node.node import Node
-from node.outbox import AnchorRecord, AnchorState
+from node.outbox import AnchorRecord
 
 _TIMES_KEPT = 4096
 _ENDED = frozenset({"revoked", "retired", "withdrawn"})
@@ -328,8 +328,3 @@ def state_of(record: Any, time: int) -> str:
     if nbf is not None and time < nbf:
         return "not-yet-valid"
     return str(state)
-
-
-def is_final(anchor: AnchorRecord) -> bool:
-    """Whether an anchor is final on the chain."""
-    return anchor.state is AnchorState.DONE

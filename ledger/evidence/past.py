@@ -26,8 +26,8 @@ from ledger.state.records import (
     StatusIndexRecord,
     record_key,
 )
-from ledger.state.transition import Verify, transition, verify_signature
-from ledger.state.view import Changes, Place
+from ledger.state.transition import transition, verify_signature
+from ledger.state.view import Changes, Place, Verify
 from ledger.statements import Statement, decode_statement
 
 R = TypeVar("R")

@@ -17,11 +17,8 @@ from ledger.errors import LedgerError
 from ledger.state import rules1
 from ledger.state.reasons import Reason, refuse
 from ledger.state.records import LogRecord
-from ledger.state.view import Changes, View
+from ledger.state.view import Changes, Verify, View
 from ledger.statements import Statement
-
-Verify = Callable[[int, bytes, bytes, bytes], bool]
-"""(COSE algorithm, public key, message, signature) -> whether the signature is good."""
 
 RULES: dict[int, Callable[[View, Statement, int, Verify], Changes]] = {1: rules1.decide}
 

@@ -48,6 +48,10 @@ CACHE_LIMIT = 20_000
 _UNKNOWN: Any = object()
 
 
+Verify: TypeAlias = Callable[[int, bytes, bytes, bytes], bool]
+"""(COSE algorithm, public key, message, signature) -> whether the signature is good."""
+
+
 class View(Protocol):
     """Read access to the state at one point of the log."""
 

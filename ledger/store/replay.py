@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Sequence
 from ledger.errors import CorruptError, MalformedError, Rejection
 from ledger.log.tree import CompactRange
 from ledger.state.records import KIND_OF, Record, encode_record, record_key
-from ledger.state.transition import Verify, transition
-from ledger.state.view import Changes, Overlay, Place, View
+from ledger.state.transition import transition
+from ledger.state.view import Changes, Overlay, Place, Verify, View
 from ledger.statements import Statement, decode_statement
 from ledger.store.index import Index
 from ledger.store.protocols import IndexUpdate

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from ledger.state.records import LogRecord
 from ledger.state.rules1 import actors, assets, log, rights, status
-from ledger.state.rules1.context import Act, Verify
-from ledger.state.view import Changes, View
+from ledger.state.rules1.context import Act
+from ledger.state.view import Changes, Verify, View
 from ledger.statements import Statement
 
 DECIDERS: dict[str, Callable[[Act], None]] = {

@@ -6,7 +6,7 @@ anywhere else. Log time is the time of the last manifest (DESIGN rule 4); a stat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from ledger.crypto.digests import kid as kid_of
 from ledger.errors import MalformedError
@@ -24,10 +24,9 @@ from ledger.state.records import (
     Record,
     next_head,
 )
-from ledger.state.view import Place, View
+from ledger.state.view import Place, Verify, View
 from ledger.statements import Consent, Statement, expected_consent_digest
 
-Verify = Callable[[int, bytes, bytes, bytes], bool]
 ROOT = ""
 """How records name the root threshold where they otherwise name an actor."""
 

@@ -12,8 +12,8 @@ from ledger.identifiers.did_key import did_key
 from ledger.log.notes import check_name
 from ledger.state.reasons import Reason, refuse
 from ledger.state.records import BatchRecord, KeyRef, LogRecord, Member
-from ledger.state.rules1.context import Act, Verify, check_consent, first_head
-from ledger.state.view import Changes, View
+from ledger.state.rules1.context import Act, check_consent, first_head
+from ledger.state.view import Changes, Verify, View
 from ledger.statements import Statement, expected_consent_digest
 
 PRIVILEGED_ROLES = frozenset({"enroller", "accreditor", "template-authority", "regulator"})

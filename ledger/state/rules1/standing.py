@@ -12,9 +12,9 @@ from ledger.identifiers import SCHEMES
 from ledger.state.reasons import Reason, refuse
 from ledger.state.records import ActorRecord, LogRecord
 from ledger.state.rules1.assets import check_scope
-from ledger.state.rules1.context import Act, Verify
+from ledger.state.rules1.context import Act
 from ledger.state.rules1.rights import check_chain, covering
-from ledger.state.view import View
+from ledger.state.view import Verify, View
 from ledger.statements import Statement
 
 ROLES = {"accreditation": "accreditor", "template": "template-authority"}
