@@ -15,7 +15,6 @@ from ledger.errors import LedgerError, MalformedError
 from ledger.identifiers import identify
 from ledger.identifiers import subject as subject_of
 from ledger.log import proofs
-from ledger.log.tree import EMPTY_ROOT, fold_right
 from ledger.state.records import ZERO_HEAD, BatchRecord, LogRecord, Part, decode_record, record_key
 from ledger.statements import Statement, decode_statement, subjects
 from node.node import Node
@@ -263,9 +262,7 @@ class Queries:
         published = self._node.publisher.published
         if size == published.size:
             return published.root
-        if size == 0:
-            return EMPTY_ROOT
-        return fold_right(self._node.reader.nodes(size).perfect_subtrees())
+        return self._node.reader.root(size)
 
     def _published_size(self, size: int | None) -> int:
         published = self._node.publisher.published.size

@@ -18,7 +18,6 @@ from pathlib import Path
 from ledger.errors import CorruptError, LedgerError, MalformedError, RefusedStartError, UnavailableError
 from ledger.log.checkpoint import Checkpoint
 from ledger.log.notes import Note
-from ledger.log.tree import fold_right
 from ledger.state.records import BatchRecord, LogRecord
 from ledger.state.view import Overlay
 from ledger.statements import Statement, decode_statement
@@ -194,11 +193,6 @@ def _writer(folder: DataFolder, state: LockState, journal: Journal) -> TileWrite
     return writer
 
 
-def root_at(reader: TileReader, size: int) -> bytes:
-    """The root of the published tree at an earlier size."""
-    return fold_right(reader.nodes(size).perfect_subtrees())
-
-
 def _compare_with_chain(folder: DataFolder, state: LockState, anchored: tuple[int, bytes] | None) -> None:
     """The chain must not know a larger log, nor another one."""
     if anchored is None:
@@ -210,7 +204,7 @@ def _compare_with_chain(folder: DataFolder, state: LockState, anchored: tuple[in
             where="chain",
             remedy="The data and its lock were rolled back together: restore the newest copy or a mirror",
         )
-    ours = root_at(TileReader(folder.served), size) if size > 1 else state.log
+    ours = TileReader(folder.served).root(size) if size > 1 else state.log
     if ours != root:
         raise RefusedStartError(
             f"The chain's root at size {size} is {root.hex()}, this log's is {ours.hex()}",

@@ -27,7 +27,7 @@ from ledger.log.tiles import (
     encode_entry_bundle,
     partial_tiles,
 )
-from ledger.log.tree import HASH_SIZE, leaf_hash
+from ledger.log.tree import EMPTY_ROOT, HASH_SIZE, fold_right, leaf_hash
 from ledger.store.durable import read_bounded, remove_leftovers, replace_file, replace_files, reporting
 
 MAX_CHECKPOINT: Final = 1 << 20
@@ -215,6 +215,10 @@ class TileReader:
     def nodes(self, size: int) -> TileNodes:
         """Resolve tree nodes of the log at a size: `nodes(size).get_node` is what `ledger.log.proofs` asks for."""
         return TileNodes(size, self.tile, self._cache)
+
+    def root(self, size: int) -> bytes:
+        """Return the root of the tree at a size, from its tiles; errors as `tile`."""
+        return fold_right(self.nodes(size).perfect_subtrees()) if size else EMPTY_ROOT
 
     def checkpoint(self) -> bytes | None:
         """Return the published checkpoint, None before the first.
