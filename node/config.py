@@ -32,6 +32,10 @@ class HttpConfig:
     rate: float = 200.0
     """Requests a second and client address, averaged; 0 switches the limit off."""
     burst: int = 400
+    streams: int = 16
+    """Bulk streams at once, of all clients together."""
+    streams_per_client: int = 4
+    """Bulk streams of one client address; behind a proxy all clients share one, so give both the same number."""
     operator_token_file: str = ""
     """File with the bearer token for operator routes and private documents; without it these are closed."""
 
@@ -45,6 +49,8 @@ class LogConfig:
     """Seconds after log time by which an acknowledged entry must be under a published checkpoint."""
     verifiers: int = 0
     """Verify processes; 0 takes one less than the machine has cores, and at least one."""
+    reserve: int = 1 << 30
+    """Bytes of the disk that documents leave free for the log: anybody may send documents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +129,15 @@ SECTIONS: dict[str, type[Any]] = {"http": HttpConfig, "log": LogConfig, "keys": 
 
 
 BOUNDS: dict[str, dict[str, tuple[float, float]]] = {
-    "http": {"port": (0, 65_535), "max_body": (65_536, 1 << 34), "rate": (0, 1e9), "burst": (1, 1_000_000_000)},
-    "log": {"interval": (0.01, 3600), "publish_within": (2, 86_400), "verifiers": (0, 256)},
+    "http": {
+        "port": (0, 65_535),
+        "max_body": (65_536, 1 << 34),
+        "rate": (0, 1e9),
+        "burst": (1, 1_000_000_000),
+        "streams": (1, 16),
+        "streams_per_client": (1, 16),
+    },
+    "log": {"interval": (0.01, 3600), "publish_within": (2, 86_400), "verifiers": (0, 256), "reserve": (0, 1 << 50)},
     "chain": {"chain_id": (0, 2**63), "interval": (0.05, 86_400), "timeout": (0.1, 30), "first_block": (0, 2**63)},
 }
 

@@ -72,7 +72,7 @@ class Node:
         self.genesis = recovered.genesis
         self.log_id = recovered.genesis.leaf
         self.index = recovered.index
-        self.documents = DocumentFolder(folder.documents)
+        self.documents = DocumentFolder(folder.documents, config.log.reserve)
         self.served = folder.served
         self.reader = TileReader(folder.served, TileCache())
         self.admission = Admission(

@@ -98,7 +98,7 @@ def create_app(node: Node) -> Gate:
     )
     app.state.node = node
     app.state.queries = Queries(node)
-    app.state.streams = Streams()
+    app.state.streams = Streams(node.config.http.streams, node.config.http.streams_per_client)
     app.state.operator = Operator.from_config(node.config)
     for router in _ROUTERS:
         app.include_router(router)

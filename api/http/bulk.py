@@ -35,12 +35,12 @@ CHUNK = 256
 CHUNK_BYTES = 1 << 20
 """A chunk is submitted at this size whatever its count, so that large statements cannot fill the memory."""
 IN_FLIGHT = 8
-MAX_STREAMS = 16
-"""Together the streams never have more under way than the sequencer lets wait, so the first in order finds room."""
 MAX_HELD = 64 << 20
 """Bytes of answers, of all streams together, that wait for their clients to read them."""
 IDLE_SECONDS = 60.0
-"""A stream on which nothing comes in, or whose client takes nothing, for so long is ended: its place is wanted."""
+"""A stream on which too little comes in, or whose client takes nothing, for so long is ended: its place is wanted."""
+MIN_PROGRESS = 1024
+"""Bytes that must come in within IDLE_SECONDS: a few statements."""
 PATIENCE = 0.02
 """Seconds until a chunk that found no room in the sequencer is offered again."""
 
@@ -52,24 +52,34 @@ class UnreadError(UnavailableError):
 
 
 class Streams:
-    """The bulk streams of one node: how many there are, what they hold, and how to end them."""
+    """The bulk streams of one node: how many there are, what they hold, and how to end them.
 
-    def __init__(self) -> None:
+    At most `limit` at once, so that together they never have more under way than the sequencer lets wait and the first
+    in order finds room; at most `per_client` from one address, so that no single client can hold them all.
+    """
+
+    def __init__(self, limit: int, per_client: int) -> None:
         self.held = 0
-        self._readers: set[asyncio.Task[None]] = set()
+        self._limit = limit
+        self._per_client = per_client
+        self._readers: dict[asyncio.Task[None], str] = {}
         self._stopping = False
 
-    def admit(self) -> None:
+    def admit(self, client: str) -> None:
         """Refuse one stream too many (OverloadedError), and any once the node is stopping (StoppedError)."""
         if self._stopping:
             raise StoppedError("The node is shutting down", remedy="Send again when it is back")
-        if len(self._readers) >= MAX_STREAMS:
-            raise OverloadedError(f"{MAX_STREAMS} bulk streams are open", remedy="Send again when one has ended")
+        if len(self._readers) >= self._limit:
+            raise OverloadedError(f"{self._limit} bulk streams are open", remedy="Send again when one has ended")
+        if sum(1 for other in self._readers.values() if other == client) >= self._per_client:
+            raise OverloadedError(
+                f"{self._per_client} bulk streams of this address are open", remedy="Send again when one has ended"
+            )
 
-    def enter(self, reader: asyncio.Task[None]) -> None:
+    def enter(self, reader: asyncio.Task[None], client: str) -> None:
         """Count a stream by its reader."""
-        self._readers.add(reader)
-        reader.add_done_callback(self._readers.discard)
+        self._readers[reader] = client
+        reader.add_done_callback(self._readers.pop)
         if self._stopping:
             _cancel(reader)
 
@@ -88,16 +98,17 @@ def _cancel(reader: asyncio.Task[None]) -> None:
 class BulkResponse(Response):
     """Runs one bulk stream; the response begins before the request's body has ended."""
 
-    def __init__(self, node: Node, streams: Streams) -> None:
+    def __init__(self, node: Node, streams: Streams, client: str) -> None:
         super().__init__(media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store"})
         del self.headers["content-length"]
         self._node = node
         self._streams = streams
+        self._client = client
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the stream."""
         del scope
-        stream = _Stream(self._node, self._streams, receive)
+        stream = _Stream(self._node, self._streams, self._client, receive)
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         async with aclosing(stream.answers()) as answers:
             async for answer in answers:
@@ -112,14 +123,16 @@ class BulkResponse(Response):
 def bulk_response(request: Request) -> BulkResponse:
     """Answer a bulk request; OverloadedError where too many are open."""
     streams: Streams = request.app.state.streams
-    streams.admit()
-    return BulkResponse(request.app.state.node, streams)
+    client = request.client.host if request.client else ""
+    streams.admit(client)
+    return BulkResponse(request.app.state.node, streams, client)
 
 
 class _Stream:
     """One stream. All methods belong to the event loop."""
 
-    def __init__(self, node: Node, streams: Streams, receive: Receive) -> None:
+    def __init__(self, node: Node, streams: Streams, client: str, receive: Receive) -> None:
+        self._client = client
         self._sequencer = node.sequencer
         self._metrics = node.metrics
         self._streams = streams
@@ -137,7 +150,7 @@ class _Stream:
     async def answers(self) -> AsyncGenerator[bytes, None]:
         """Encoded answers in order, one chunk at a time."""
         reader = asyncio.create_task(self._read())
-        self._streams.enter(reader)
+        self._streams.enter(reader, self._client)
         try:
             while (chunk := await self._chunks.get()) is not None:
                 try:
@@ -182,15 +195,18 @@ class _Stream:
             self._chunks.put_nowait(None)
 
     async def _read_body(self) -> None:
-        more = True
+        loop = asyncio.get_running_loop()
+        more, got, until = True, 0, loop.time() + IDLE_SECONDS
         while more:
             try:
-                async with asyncio.timeout(IDLE_SECONDS):
+                async with asyncio.timeout_at(until):
                     message = await self._receive()
             except TimeoutError:
                 raise SlowError(
-                    f"Nothing came for {IDLE_SECONDS:.0f} s", remedy="Send the rest in a new request"
+                    f"{got} bytes came in {IDLE_SECONDS:.0f} s, {MIN_PROGRESS} are wanted",
+                    remedy="Send the rest in a new request",
                 ) from None
+            got += len(message.get("body", b""))
             if message["type"] == "http.disconnect":
                 self._gone = True
                 return
@@ -204,6 +220,8 @@ class _Stream:
             self._start_idle()
             if error is not None:
                 raise error
+            if got >= MIN_PROGRESS:  # counted after the work on it: waiting for room is not the client's slowness
+                got, until = 0, loop.time() + IDLE_SECONDS
         cut_off = self._splitter.finish()
         if cut_off is not None:
             raise cut_off

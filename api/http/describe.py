@@ -34,6 +34,7 @@ _EXAMPLES: dict[int, tuple[str, str]] = {
     422: ("stale_sequence", "seq 1, expected 2."),
     429: ("rate", "Too many requests from this address"),
     503: ("overloaded", "Too much is waiting for admission"),
+    507: ("documents-full", "no room for documents: the rest of the disk is kept for the log"),
 }
 
 

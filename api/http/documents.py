@@ -1,7 +1,8 @@
 """Documents by digest: put one or many, get one. Their bytes stay beside the log and may be erased (DESIGN rule 9).
 
 A document is canonical JSON (RFC 8785 in the profile of `ledger.crypto.canonical`), because statements name it by the
-digest of exactly those bytes. Anybody may put; a private one is given to the operator alone.
+digest of exactly those bytes. Anybody may put, as long as the disk has more room than is kept for the log; a private
+one is given to the operator alone.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def check_canonical(data: bytes) -> None:
     status_code=201,
     responses=sample("Stored", {"digest": "b5…", "grade": "public"}, 201)
     | sample("It was here already", {"digest": "b5…", "grade": "public"}, 200)
-    | problems(400, 409, 410, 413, 415, 429),
+    | problems(400, 409, 410, 413, 415, 429, 507),
     openapi_extra=binary_body(JSON, "The document, at most 1 MiB")
     | parameters(
         parameter("digest", "path", "SHA-256 in hex", "b5" * 32),
@@ -89,7 +90,7 @@ def _is_known(documents: DocumentFolder, digest: bytes) -> bool:
     summary="Store many documents",
     description="Body: CBOR byte strings one after another, each a document in canonical JSON. Answer: one CBOR map a "
     "document, in order: `{digest}` or `{refused, detail, where, remedy}`.",
-    responses=binary_answer("One answer a document", SEQUENCE) | problems(400, 413, 415, 429),
+    responses=binary_answer("One answer a document", SEQUENCE) | problems(400, 413, 415, 429, 507),
     openapi_extra=binary_body(SEQUENCE, "CBOR byte strings")
     | parameters(parameter("grade", "query", "`public` or `private`", "public", required=False)),
 )

@@ -60,6 +60,7 @@ STATUSES: dict[str, int] = {
     "overloaded": 503,
     "stopped": 503,
     "storage": 507,
+    "documents-full": 507,
 }
 
 

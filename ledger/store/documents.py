@@ -20,6 +20,7 @@ from typing import ClassVar, Final, Literal
 
 from ledger.errors import CorruptError, LedgerError, MalformedError
 from ledger.store.durable import (
+    StorageError,
     make_directories,
     read_bounded,
     remove_leftovers,
@@ -65,6 +66,12 @@ class DocumentAlteredError(CorruptError):
     code: ClassVar[str] = "document-altered"
 
 
+class DocumentsFullError(StorageError):
+    """What is left of the disk is kept for the log: nobody's documents may stop the journal."""
+
+    code: ClassVar[str] = "documents-full"
+
+
 class DocumentGradeError(LedgerError):
     """The document is already stored under another access grade, which a second upload does not change."""
 
@@ -88,11 +95,13 @@ class _Note:
 class DocumentFolder:
     """Content-addressed documents in a folder; safe from several threads and processes at once."""
 
-    __slots__ = ("_folder",)
+    __slots__ = ("_folder", "_reserve")
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, reserve: int = 0) -> None:
+        """`reserve` bytes of the disk stay free: documents that would go into them are refused."""
         make_directories(folder, 0o700)
         self._folder = folder
+        self._reserve = reserve
 
     def put(self, data: bytes, grade: str) -> bytes:
         """Store a document durably and return its digest (32 bytes).
@@ -103,6 +112,7 @@ class DocumentFolder:
             MalformedError: empty, over 1 MiB, or an unknown grade.
             DocumentErasedError: it was erased; it does not come back.
             DocumentGradeError: it is stored under another grade.
+            DocumentsFullError: what is left of the disk is kept for the log.
             StorageError: the operating system refused.
 
         """
@@ -116,6 +126,7 @@ class DocumentFolder:
 
         Raises:
             MalformedError: an unknown grade; nothing was stored.
+            DocumentsFullError: what is left of the disk is kept for the log; nothing was stored.
             StorageError: the operating system refused; some may be stored, and putting them again is safe.
 
         """
@@ -129,10 +140,23 @@ class DocumentFolder:
                     answers.append(self._stage(data, grade, files))
                 except LedgerError as error:
                     answers.append(error)
+            self._keep_reserve(sum(len(data) for _, data in files))
             for folder in {path.parent for path, _ in files}:
                 make_directories(folder, 0o700)
             replace_files(files, 0o600)
         return answers
+
+    def _keep_reserve(self, wanted: int) -> None:
+        if not wanted or not self._reserve:
+            return
+        disk = os.statvfs(self._folder)
+        free = disk.f_bavail * disk.f_frsize
+        if free - wanted < self._reserve:
+            raise DocumentsFullError(
+                f"no room for documents: {free} bytes of the disk are free, {self._reserve} are kept for the log",
+                where="documents",
+                remedy="Put it later; the operator adds disk or lowers log.reserve",
+            )
 
     def _stage(self, data: bytes, grade: str, files: list[tuple[Path, bytes]]) -> bytes:
         """Check one document, and add what must be written for it to `files`."""

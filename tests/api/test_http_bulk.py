@@ -107,11 +107,12 @@ def test_another_media_type_is_refused(site) -> None:
     assert (answer.status_code, answer.json()["code"]) == (415, "media-type")
 
 
-def connect(site) -> socket.socket:
+def connect(site, source: str = "127.0.0.1") -> socket.socket:
     host, port = site.node.url.removeprefix("http://").split(":")
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)  # before connecting, so that it bounds the window
     connection.settimeout(20)
+    connection.bind((source, 0))
     connection.connect((host, int(port)))
     connection.sendall(
         b"POST /v1/statements/bulk HTTP/1.1\r\nHost: x\r\nContent-Type: application/cbor-seq\r\n"
@@ -172,7 +173,7 @@ def test_a_stream_cut_off_by_its_client_keeps_what_was_answered_and_the_node_goe
 
 
 def test_streams_are_bounded_in_number(site) -> None:
-    connections = [connect(site) for _ in range(17)]
+    connections = [connect(site, f"127.0.0.{2 + number // 4}") for number in range(17)]
     try:
         heads = [read_until(connection, b"\r\n\r\n")[:12] for connection in connections]
         assert heads[:16] == [b"HTTP/1.1 200"] * 16
@@ -180,6 +181,22 @@ def test_streams_are_bounded_in_number(site) -> None:
     finally:
         for connection in connections:
             connection.close()
+    wait_for_room(site)
+
+
+def test_one_address_cannot_hold_all_streams(site) -> None:
+    connections = [connect(site, "127.0.0.9") for _ in range(5)]
+    try:
+        heads = [read_until(connection, b"\r\n\r\n")[:12] for connection in connections]
+        assert heads == [b"HTTP/1.1 200"] * 4 + [b"HTTP/1.1 503"]
+        assert site.client.post("/v1/statements/bulk", content=b"", headers=SEQUENCE).status_code == 200
+    finally:
+        for connection in connections:
+            connection.close()
+    wait_for_room(site)
+
+
+def wait_for_room(site) -> None:
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
         if site.client.post("/v1/statements/bulk", content=b"", headers=SEQUENCE).status_code == 200:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from hashlib import sha256
 from pathlib import Path
@@ -15,6 +16,7 @@ from ledger.store.documents import (
     DocumentFolder,
     DocumentGradeError,
     DocumentMissingError,
+    DocumentsFullError,
 )
 from ledger.store.durable import StagedFile
 
@@ -148,3 +150,14 @@ def test_putting_and_erasing_at_once_ends_erased(store: DocumentFolder):
     for thread in threads:
         thread.join()
     assert store.state(DIGEST) == "erased"
+
+
+def test_documents_leave_the_reserve_of_the_disk_to_the_log(tmp_path) -> None:
+    disk = os.statvfs(tmp_path)
+    everything = disk.f_blocks * disk.f_frsize
+    full = DocumentFolder(tmp_path / "documents", reserve=everything)
+    with pytest.raises(DocumentsFullError) as refused:
+        full.put(b"{}", "public")
+    assert "log.reserve" in refused.value.remedy
+    DocumentFolder(tmp_path / "documents", reserve=1).put(b"{}", "public")
+    full.put(b"{}", "public")  # what is here already takes no room
