@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
-from ledger.crypto import ed25519, es256, secp256k1
+from ledger.crypto import bls12381, ed25519, es256, secp256k1
 from ledger.errors import MalformedError
 
 
@@ -113,3 +113,4 @@ suite_by_alg = SUITES.by_alg
 register(ed25519.SUITE)
 register(es256.SUITE)
 register(secp256k1.SUITE)
+register(bls12381.SUITE)
