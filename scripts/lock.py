@@ -31,6 +31,7 @@ SHARES_PINS_WITH: Mapping[str, str | None] = {
     "node": "dev",
     "base": "dev",
     "build": "dev",
+    "fuzz": "dev",
     "nodejs": None,
     "tools": None,
 }
