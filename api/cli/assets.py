@@ -364,7 +364,11 @@ def _bulk(
             }  # fmt: skip
             state = State.open(source.path, identity, resume=resume)
             job.begin(state.started, digest)
-            summary = intake.run(state)
+            try:
+                summary = intake.run(state)
+            except KeyboardInterrupt:
+                session.note(f"{intake.summary.accepted} rows are accepted; the same command with --resume goes on")
+                raise
     _conclude(session, job.name, source.path, summary, dry_run=dry_run)
 
 

@@ -26,6 +26,7 @@ from api.client import Client, Receipt
 from ledger.crypto import keyfile
 from ledger.crypto.suites import Signer
 from ledger.errors import KeyFileError
+from ledger.evidence.report import moment
 from ledger.statements import Draft
 from node.config import Config, load_config
 
@@ -34,6 +35,11 @@ DEFAULT_URL = "http://127.0.0.1:8080"
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - compared with, not bound to
 _COMMON = "Options of every command"
 _MAX_SECRET = 4096
+_WIDE = 240
+_TIMES = frozenset(
+    {"nbf", "exp", "iat", "since", "effective", "logged", "time", "log_time", "off", "bad", "publish_by"}
+)
+"""Members of records and answers that are Unix seconds, however they are nested."""
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 ConfigOption = Annotated[
@@ -74,7 +80,8 @@ class Session:
         self._url = url
         self._passphrase_file = passphrase_file
         self.as_json = as_json
-        self.console = Console(soft_wrap=True, highlight=False, emoji=False)
+        piped = None if sys.stdout.isatty() else _WIDE  # a table that nobody sees on a terminal is not folded for one
+        self.console = Console(soft_wrap=True, highlight=False, emoji=False, width=piped)
         self.progress = Console(stderr=True, highlight=False, emoji=False)
 
     # -- configuration and node -----------------------------------------------------------------------------------
@@ -181,7 +188,7 @@ class Session:
     def show_act(self, act: Act, line: str, **more: Any) -> None:
         """Show an act that is on its way between parties."""
         told = plain(act.describe()) | more
-        rows = [(name, told[name]) for name in ("type", "claims", "body", "consents", "digest")]
+        rows = [(name, dated(name, told[name])) for name in ("type", "claims", "body", "consents", "digest")]
         self.out(told, table(("act", ""), rows), line)
 
     # -- output ---------------------------------------------------------------------------------------------------
@@ -259,6 +266,17 @@ def plain(value: Any) -> Any:
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
+    return value
+
+
+def dated(name: str, value: Any) -> Any:
+    """What a person reads under `name`: Unix seconds as a date in UTC, everything else as it is, also further in."""
+    if isinstance(value, Mapping):
+        return {key: dated(key, item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [dated("", item) for item in value]
+    if name in _TIMES and type(value) is int:
+        return moment(value)
     return value
 
 

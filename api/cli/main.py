@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
 from api.cli import assets, chain, changes, demo, init, keys, operate, parties, proofs, rights
 from api.cli.errors import EXIT_CODES, Exit, exit_code, report
+from ledger import __version__
 from ledger.errors import LedgerError
 
 _EPILOG = "Exit codes: " + "; ".join(f"{code.value} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
@@ -22,6 +24,25 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"tial {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Trusted industrial asset ledger: run a node, register identifiers, certify assets, prove it."""
+    del version  # its callback has answered
+
+
 init.add(app)
 operate.add(app)
 app.add_typer(chain.app, name="chain", rich_help_panel="The node")

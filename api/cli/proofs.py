@@ -11,10 +11,11 @@ import orjson
 import typer
 from rich.text import Text
 
-from api.cli.context import Session, command, table
+from api.cli.context import Session, command, dated, table
 from api.cli.errors import Exit, UsageError
 from api.client import ApiError, Client, check_inclusion
 from ledger.errors import MalformedError, UnavailableError
+from ledger.evidence.report import moment
 from ledger.statements import decode_statement
 
 PROOF_FORMAT: Final = "tial-proof-v1"
@@ -42,7 +43,7 @@ def show(
     with session.client() as client:
         if _is_index(what):
             told = client.entry_view(int(what))
-            session.out(told, table((f"entry {what}", ""), list(told.items())))
+            session.out(told, table((f"entry {what}", ""), list(dated("", told).items())))
             return
         view = client.lookup(what)
         if view is None:
@@ -53,13 +54,16 @@ def show(
             "touches": view.touches, "covers": view.covers, "log_time": view.log_time,
         }  # fmt: skip
         rows = [("subject", view.subject), ("kind", view.kind), ("state now", view.state)]
-        rows += [(name, value) for name, value in view.record.items() if name not in {"touches", "head", "state"}]
-        rows += [("touches", str(view.touches)), ("as of entry", str(view.covers)), ("log time", str(view.log_time))]
+        told = dated("", view.record)
+        rows += [(name, value) for name, value in told.items() if name not in {"touches", "head", "state"}]
+        rows += [("touches", str(view.touches)), ("as of entry", str(view.covers)), ("log time", moment(view.log_time))]
         human: list[object] = [table(("", ""), rows)]
         if entries is not None:
             shown["history"] = entries
             columns = ("index", "type", "iss", "log_time")
-            human.append(table(columns, [[one[name] for name in columns] for one in entries], title="history"))
+            human.append(
+                table(columns, [[dated(name, one[name]) for name in columns] for one in entries], title="history")
+            )
         session.out(shown, *human)
 
 

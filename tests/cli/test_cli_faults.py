@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from api.cli.context import dated
+from ledger import __version__
 from tests.cli.conftest import Town, tial
 
 DOWN = "http://127.0.0.1:9"
@@ -143,3 +145,15 @@ def test_what_would_steer_a_terminal_is_not_printed(town: Town) -> None:
     ran = town.run("show", "vaa:\x1b[31m")
     assert ran.code == 1
     assert "\x1b" not in ran.err
+
+
+def test_the_version_is_told() -> None:
+    ran = tial("--version")
+    assert (ran.code, ran.out) == (0, f"tial {__version__}\n")
+
+
+def test_people_read_dates_where_programs_read_seconds() -> None:
+    told = {"since": 1_750_000_000, "count": 1_750_000_000, "keys": [{"nbf": 0, "kid": "00"}]}
+    assert dated("", told) == {
+        "since": "2025-06-15T15:06:40Z", "count": 1_750_000_000, "keys": [{"nbf": "1970-01-01T00:00:00Z", "kid": "00"}]
+    }  # fmt: skip
