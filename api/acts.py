@@ -210,7 +210,7 @@ class Desk:
         return self._draft("actor", self.iss, body=body)
 
     def rotate(self, add: Sequence[Signer], remove: Sequence[bytes], cancel: int | None, of: str = "") -> Draft:
-        """Change the party's keys, or cancel the rotation that waits; `of` is another's DID, for its enroller."""
+        """Change the party's keys, or cancel a rotation that waits; `of` is another's DID, for its enroller or root."""
         did = of or self.iss
         body: dict[str, Any] = {}
         if add:

@@ -19,20 +19,23 @@ from functools import wraps
 from hashlib import sha256
 from io import BytesIO
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar
 from urllib.parse import quote
 
 import cbor2
 import httpx
 import orjson
 
+from api.state import StateAnswer
+from ledger.crypto.cose_key import from_cose_key
 from ledger.errors import LedgerError, MalformedError, UnavailableError
 from ledger.log.checkpoint import Checkpoint, open_checkpoint
 from ledger.log.notes import Vkey
 from ledger.log.proofs import root_from_range, verify_inclusion
 from ledger.log.tree import leaf_hash
-from ledger.statements.acknowledgement import Acknowledgement, open_acknowledgement
-from ledger.statements.cbor import encode_bytes
+from ledger.state.proofs import StateProof
+from ledger.statements.acknowledgement import Acknowledgement, open_acknowledgement, signed_by
+from ledger.statements.cbor import decode, encode_bytes
 
 BULK: Final = 1024
 """Statements or documents in one request: enough to make a round trip cheap, few enough to send again."""
@@ -65,9 +68,24 @@ class ApiError(LedgerError):
         return self.status in _BUSY
 
 
+_Key = TypeVar("_Key")
+
+
+@dataclass(frozen=True, slots=True)
+class Period(Generic[_Key]):
+    """A key of the log and its period, from `first` up to but not including `end`; None while it is in force."""
+
+    first: int
+    end: int | None
+    key: _Key
+
+
 @dataclass(frozen=True, slots=True)
 class LogInfo:
-    """What a log says about itself. Sizes count entries; times are Unix seconds; `raw` is the whole answer."""
+    """What a log says about itself. Sizes count entries; times are Unix seconds; `raw` is the whole answer.
+
+    `note_keys` are verifier keys with the checkpoint sizes of their period, `cose_keys` (alg, key) with indexes.
+    """
 
     log_id: bytes
     origin: str
@@ -78,6 +96,8 @@ class LogInfo:
     log_time: int
     size: int
     published: int
+    note_keys: tuple[Period[str], ...]
+    cose_keys: tuple[Period[tuple[int, bytes]], ...]
     raw: Mapping[str, Any] = field(repr=False)
 
     @property
@@ -85,6 +105,25 @@ class LogInfo:
         """The log's constants: skew, max_age, rotation_delay, in seconds."""
         policy: Mapping[str, int] = self.raw.get("policy", {})
         return policy
+
+    def vkey_for(self, size: int) -> str:
+        """The verifier key for a checkpoint of `size`: a log that changed keys signed older sizes with former ones."""
+        return next(str(period.key) for period in reversed(self.note_keys) if period.first <= size)
+
+    def trusting(self, vkey: str) -> LogInfo:
+        """The same with a verifier key that was known beforehand: what the node says of its keys counts for nothing."""
+        return replace(self, vkey=vkey, note_keys=(Period(0, None, vkey),))
+
+    def acknowledging(self, kid: bytes, first: int) -> tuple[int, bytes]:
+        """The cose key `kid` (alg, key), which may acknowledge entries from `first` on unless its period ended before.
+
+        Raises MalformedError where the log had no such key then.
+        """
+        for period in self.cose_keys:
+            alg, key = period.key
+            if sha256(key).digest() == kid and (period.end is None or period.end > first):
+                return alg, key
+        raise MalformedError("The acknowledgement is by no key that the log had then", where="protected.4")
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +306,38 @@ class Client:
         """Prove that the tree at `new` begins with the tree at `old`."""
         return self._json("GET", "/v1/proofs/consistency", params={"old": old, "new": new})
 
+    def state_proof(
+        self, subjects: Sequence[str] = (), keys: Sequence[bytes] = (), batch: int | None = None, kind: str = ""
+    ) -> StateAnswer:
+        """Ask for a proof of what the state held under these at the end of a batch (default: of the published one).
+
+        Check it with `api.state.check_state`, which takes the manifest too: `entry(answer.manifest)`.
+        """
+        params: dict[str, Any] = {"subject": list(subjects), "key": [key.hex() for key in keys]}
+        params |= ({} if batch is None else {"batch": batch}) | ({"kind": kind} if kind else {})
+        return _state(self._json("GET", "/v1/proofs/state", params=params))
+
+    def receipt(self, index: int, size: int | None = None) -> bytes:
+        """Get an entry's COSE receipt (RFC 9942) in the tree of `size`, the published one where none is given."""
+        return self._send("GET", f"/v1/receipts/{index}", params={} if size is None else {"size": size}).content
+
+    def consistency_receipt(self, old: int, new: int | None = None) -> bytes:
+        """Get a COSE receipt that the tree of `new` (default: the published one) begins with that of `old`."""
+        params = {"old": old} | ({} if new is None else {"new": new})
+        return self._send("GET", "/v1/receipts/consistency", params=params).content
+
+    def transparent(self, index: int) -> bytes:
+        """Get an entry as a transparent statement (RFC 9943): its bytes with a receipt in the unprotected header."""
+        return self._send("GET", f"/v1/entries/{index}/transparent").content
+
+    def proof_file(self, index: int) -> bytes:
+        """Get an entry's proof file (C2SP tlog-proof)."""
+        return self._send("GET", f"/v1/proofs/tlog/{index}").content
+
+    def cose_keys(self) -> tuple[tuple[int, bytes], ...]:
+        """Get the keys that sign or signed receipts: algorithm and public key of each, newest first."""
+        return _cose_keys(self._send("GET", "/.well-known/scitt-keys").content)
+
     def checkpoint(self) -> bytes:
         """Get the newest published checkpoint, a signed note."""
         return self._send("GET", "/checkpoint").content
@@ -274,6 +345,15 @@ class Client:
     def verify(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Have the node verify something, step by step, asking the chain; returns its report."""
         return self._json("POST", "/v1/verify", json=dict(request))
+
+    def evidence(self, *, subject: str | None = None, index: int | None = None) -> bytes:
+        """Get the evidence bundle about a subject, present or absent, or about an entry.
+
+        Check it with ledger.evidence.verifier.verify and a policy of your own.
+        """
+        asked = {"subject": subject, "index": index}
+        params = {name: value for name, value in asked.items() if value is not None}
+        return self._send("GET", "/v1/evidence", params=params).content
 
     # -- batches, anchors, operator -------------------------------------------------------------------------------
 
@@ -288,6 +368,14 @@ class Client:
     def anchors(self, before: int | None = None, limit: int = 20) -> list[dict[str, Any]]:
         """List anchors, newest first."""
         return _listed(self._json("GET", "/v1/anchors", params=_page(before, limit)), "anchors")
+
+    def anchor_evidence(self, size: int, block: int | None = None) -> bytes:
+        """Get the chain evidence of the anchor at a size: the newest kept, or under `block`, which you trust.
+
+        Check it with ledger.evidence.chain.check_chain_evidence: the node's word is worth nothing here.
+        """
+        params = {} if block is None else {"block": block}
+        return self._send("GET", f"/v1/anchors/{size}/evidence", params=params, timeout=ANCHOR_SECONDS).content
 
     def anchor_now(self) -> dict[str, Any]:
         """Anchor the newest published checkpoint now and wait for it (operator)."""
@@ -393,7 +481,7 @@ def check_acknowledgement(info: LogInfo, run: Run, leaves: Sequence[bytes]) -> A
 
     Raises MalformedError where the signature, the log, or the proof into the group is wrong.
     """
-    ack = open_acknowledgement(run.acknowledgement, info.cose_alg, info.cose_key)
+    ack = open_acknowledgement(run.acknowledgement, *info.acknowledging(signed_by(run.acknowledgement), run.first))
     if ack.log_id != info.log_id:
         raise MalformedError("The acknowledgement is of another log", where="acknowledgement")
     if root_from_range(run.first - ack.first, leaves, ack.size, run.proof) != ack.root:
@@ -403,7 +491,7 @@ def check_acknowledgement(info: LogInfo, run: Run, leaves: Sequence[bytes]) -> A
 
 def check_inclusion(info: LogInfo, raw: bytes, inclusion: Inclusion) -> Checkpoint:
     """Check that statement `raw` is in the tree of a checkpoint that the log's note key signed; returns that."""
-    checkpoint = open_checkpoint(inclusion.checkpoint, Vkey.parse(info.vkey))
+    checkpoint = open_checkpoint(inclusion.checkpoint, Vkey.parse(info.vkey_for(inclusion.size)))
     if (checkpoint.size, checkpoint.root) != (inclusion.size, inclusion.root):
         raise MalformedError("The proof is for another tree than the checkpoint's", where="checkpoint")
     if not verify_inclusion(leaf_hash(raw), inclusion.index, inclusion.size, inclusion.proof, inclusion.root):
@@ -448,7 +536,9 @@ def _log_info(answer: Mapping[str, Any]) -> LogInfo:
     return LogInfo(
         bytes.fromhex(answer["log_id"]), str(answer["origin"]), str(answer["vkey"]),
         int(answer["cose"]["alg"]), bytes.fromhex(answer["cose"]["key"]), int(answer["rules"]),
-        int(answer["log_time"]), int(answer["size"]), int(answer["published"]["size"]), answer,
+        int(answer["log_time"]), int(answer["size"]), int(answer["published"]["size"]),
+        _periods(answer["keys"]["note"], lambda one: str(one["vkey"])),
+        _periods(answer["keys"]["cose"], lambda one: (int(one["alg"]), bytes.fromhex(one["key"]))), answer,
     )  # fmt: skip
 
 
@@ -466,6 +556,29 @@ def _inclusion(answer: Mapping[str, Any]) -> Inclusion:
         int(answer["index"]), int(answer["size"]), bytes.fromhex(answer["leaf"]), _hashes(answer["proof"]),
         bytes.fromhex(answer["root"]), (answer.get("checkpoint") or "").encode(),
     )  # fmt: skip
+
+
+@_answer("a state proof")
+def _state(answer: Mapping[str, Any]) -> StateAnswer:
+    proof = answer["proof"]
+    others = tuple(
+        None if other is None else (bytes.fromhex(other["key"]), bytes.fromhex(other["record_hash"]))
+        for other in proof["others"]
+    )
+    claims = {
+        bytes.fromhex(claim["key"]): None if claim["record"] is None else bytes.fromhex(claim["record"])
+        for claim in answer["claims"]
+    }
+    return StateAnswer(
+        int(answer["batch"]), int(answer["manifest"]), bytes.fromhex(answer["root"]), claims,
+        StateProof(tuple(proof["depths"]), others, _hashes(proof["siblings"])), int(answer["size"]),
+        _hashes(answer["inclusion"]), answer["checkpoint"].encode(),
+    )  # fmt: skip
+
+
+@_answer("a COSE key set")
+def _cose_keys(content: bytes) -> tuple[tuple[int, bytes], ...]:
+    return tuple(from_cose_key(key) for key in decode(content))
 
 
 @_answer("a list")
@@ -537,6 +650,15 @@ def _requests(items: Iterable[bytes], frame: Callable[[bytes], bytes]) -> Iterat
             framed, size = [], 0
     if framed:
         yield framed
+
+
+def _periods(keys: Sequence[Mapping[str, Any]], read: Callable[[Mapping[str, Any]], _Key]) -> tuple[Period[_Key], ...]:
+    """Periods of keys, which must begin at 0 and join without a gap."""
+    ends = [None if one["end"] is None else int(one["end"]) for one in keys]
+    found = tuple(Period(int(one["first"]), end, read(one)) for one, end in zip(keys, ends, strict=True))
+    if [period.first for period in found] != [0, *ends[:-1]] or ends[-1] is not None:
+        raise ValueError("the periods of the log's keys do not join")
+    return found
 
 
 def _hashes(texts: Iterable[str]) -> tuple[bytes, ...]:

@@ -25,7 +25,8 @@ class LedgerError(Exception):
         """One paragraph for a person: what, where, and how to mend it."""
         place = f" (at {self.where})" if self.where else ""
         mend = f". {self.remedy}" if self.remedy else ""
-        return f"{self.detail}{place}{mend}"
+        detail = self.detail.removesuffix(".") if place or mend else self.detail
+        return f"{detail}{place}{mend}"
 
     def __str__(self) -> str:
         return self.explain()

@@ -11,38 +11,41 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ledger.crypto.suites import Signer
-from ledger.errors import LedgerError, Rejection
+from ledger.errors import Rejection
 from ledger.state.places import place_of_statement
 from ledger.state.reasons import Reason, refuse
-from ledger.state.records import KIND_OF, BatchRecord, LogRecord, record_key
+from ledger.state.records import KIND_OF, BatchRecord, KeyRef, LogRecord, record_key
 from ledger.state.rules1.log import log_did
 from ledger.state.transition import RULES, transition, verify_signature
-from ledger.state.view import Changes, Overlay, View
+from ledger.state.view import Changes, Overlay
 from ledger.statements import Draft, Statement, decode_statement, sign
 from ledger.store.index import Index
 from ledger.store.protocols import IndexUpdate
 from ledger.store.replay import Change, changes_of, index_update
+from node.document_check import DocumentCheck, Fitness
+from node.keyring import KeyRing
 from node.submission import Admitted, Outcome, Refused
 
-DocumentCheck = Callable[[Statement, View], LedgerError | None]
-"""The node's own check of documents before admission: it may refuse, and grants no rights."""
+_NO_KEY = KeyRef(0, b"")
 
 
 @dataclass(slots=True)
 class Group:
     """Entries at consecutive indexes from `first` that become durable together, and what they change.
 
-    `manifests` lists (batch number, index) of manifests among them; `log_time` holds for the entries after the last.
+    `manifests` lists (batch number, index) of manifests among them; `log_time` holds for the entries after the last,
+    `cose` is the log's key in force then. `key_changes` lists (index, statement) of changes of the log's keys.
     """
 
     first: int
     log_time: int = 0
+    cose: KeyRef = _NO_KEY
     entries: list[bytes] = field(default_factory=list)
     leaves: list[bytes] = field(default_factory=list)
     acts: list[bytes] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     manifests: list[tuple[int, int]] = field(default_factory=list)
+    key_changes: list[tuple[int, Statement]] = field(default_factory=list)
 
     @property
     def end(self) -> int:
@@ -77,25 +80,25 @@ class Admission:
     def __init__(
         self,
         index: Index,
-        signer: Signer,
+        ring: KeyRing,
         size: int,
         counts: Counter[str],
         *,
         entry_at: Callable[[int], bytes],
-        check_document: DocumentCheck,
+        documents: DocumentCheck,
     ) -> None:
         """`size` entries are durable; `counts` are those of the open batch by type; `entry_at` finds a logged entry.
 
-        `check_document` is asked about what the function would admit.
+        `documents` is asked about what the function would admit.
         """
         self.view = Overlay(index.record)
         self._index = index
-        self._signer = signer
+        self._ring = ring
         self._entry_at = entry_at
         self._acts: dict[bytes, Admitted] = {}
         self._verdict = KnownVerdict()
         self._counts = counts
-        self._check_document = check_document
+        self.documents = documents
         self._stored = size
         self._group = Group(size)
         log = self.view.read(LogRecord)
@@ -111,6 +114,11 @@ class Admission:
     def log_time(self) -> int:
         """Log time now: the time of the last manifest."""
         return self._batch().time
+
+    @property
+    def begun(self) -> bool:
+        """Whether the first manifest is in the log: nothing else is admitted before it."""
+        return self._batch().number > 0
 
     @property
     def sealed(self) -> bool:
@@ -132,8 +140,12 @@ class Admission:
         assert log is not None
         return log
 
-    def admit(self, st: Statement, key: bytes, good: bool) -> Outcome:
-        """Decide about a statement; `good` is the result of checking its signature with `key`, b"" where nobody did."""
+    def admit(self, st: Statement, key: bytes, good: bool, fitness: Fitness | None = None) -> Outcome:
+        """Decide about a statement.
+
+        `good` is the result of checking its signature with `key`, b"" where nobody did; `fitness` what is known of its
+        document already.
+        """
         known = self._acts.get(st.act)
         if known is not None:
             return known
@@ -144,7 +156,7 @@ class Admission:
             changes = transition(self.view, st, self.size, verdict)
         except Rejection as error:
             return self._logged_before(st) or Refused(error)
-        unfit = self._check_document(st, self.view)
+        unfit = self.documents.judge(st, self.view, fitness)
         return Refused(unfit) if unfit is not None else Admitted(self._append(st, changes), st.leaf)
 
     def _refuse_what_stops_the_node(self, st: Statement) -> None:
@@ -155,9 +167,11 @@ class Admission:
             return
         if st.body.get("rules", 1) not in RULES:
             raise refuse(Reason.BAD_PARAMETERS, "This node does not know that rules version.", where="body.rules")
-        log = self._log()
-        held = {"cose": log.cose._asdict(), "note": log.note._asdict()}
-        if st.body.get("keys", held) != held:
+        log, keys = self._log(), st.body.get("keys")
+        if keys is None:
+            return
+        new = [KeyRef(keys[name]["alg"], keys[name]["key"]) for name in ("cose", "note")]
+        if new != [log.cose, log.note] and not self._ring.holds(*new):
             raise refuse(Reason.BAD_PARAMETERS, "This node does not hold the new keys of the log.", where="body.keys")
 
     def _logged_before(self, st: Statement) -> Admitted | None:
@@ -175,9 +189,14 @@ class Admission:
                 return Admitted(index, logged.leaf, duplicate=True)
         return None
 
-    def close_batch(self, now: int) -> int:
-        """Append the manifest of the open batch with time `now`; returns a size at which a checkpoint can be signed."""
+    def close_batch(self, now: int, state_root: bytes) -> int:
+        """Append the manifest of the open batch with time `now`; returns a size at which a checkpoint can be signed.
+
+        It is the first entry of its group, and `state_root` that of the tree once everything before it is stored.
+        """
         log, batch = self._log(), self._batch()
+        assert not self._group.entries, "a group belongs to one batch, with the manifest before it in front"
+        assert self._stored == self.size, "the tree of the closing batch is not whole yet"
         draft = Draft(
             type="manifest",
             iss=log_did(log),
@@ -189,9 +208,11 @@ class Admission:
                 "count": self.size - batch.first,
                 "counts": dict(sorted(self._counts.items())),
                 "rules": log.rules,
+                "state": state_root,
+                "began": batch.time,
             },
         )
-        st = decode_statement(sign(draft, self._signer))
+        st = decode_statement(sign(draft, self._ring.cose_signer(log.cose)))
         self._verdict.statement = None
         index = self._append(st, transition(self.view, st, self.size, self._verdict))
         self._group.manifests.append((batch.number + 1, index))
@@ -206,6 +227,8 @@ class Admission:
         group.entries.append(st.raw)
         group.leaves.append(st.leaf)
         group.acts.append(st.act)
+        if st.type == "log" and "keys" in st.body:
+            group.key_changes.append((index, st))
         self._acts[st.act] = Admitted(index, st.leaf, duplicate=True)
         self._counts[st.type] += 1
         return index
@@ -213,7 +236,7 @@ class Admission:
     def take_group(self) -> Group:
         """Hand over what was collected and begin a new group behind it."""
         group = self._group
-        group.log_time = self.log_time
+        group.log_time, group.cose = self.log_time, self._log().cose
         self._group = Group(group.end)
         return group
 

@@ -21,6 +21,7 @@ from typing import Any
 
 from ledger.errors import LedgerError, UnavailableError
 from ledger.log.proofs import verify_consistency
+from node.anchor_evidence import AnchorEvidence, EvidenceStatus
 from node.anchor_status import HOPELESS, AnchorStatus, DisputedError, WorkerState
 from node.chain.protocol import (
     Chain,
@@ -29,6 +30,7 @@ from node.chain.protocol import (
     ChainUnavailableError,
     ContractMissingError,
     Head,
+    ProvenAnchor,
     TransactionRefusedError,
     TxState,
 )
@@ -79,6 +81,7 @@ class AnchorWorker:
     ) -> None:
         self._chain = chain
         self._outbox = outbox
+        self._evidence = AnchorEvidence(outbox, log_id, refresh=interval)
         self._log = log_id
         self._newest = newest
         self._consistency = consistency
@@ -127,6 +130,21 @@ class AnchorWorker:
     def covering(self, size: int) -> AnchorRecord | None:
         """Return the smallest final anchor whose log holds the first `size` entries. See Outbox.covering."""
         return self._outbox.covering(size)
+
+    def evidence_for(self, size: int) -> tuple[int, bytes] | None:
+        """Return the largest anchored size at or below `size` that has chain evidence, and the newest evidence for it.
+
+        From the outbox: also while the chain is down. See ledger.evidence.chain for what it proves.
+        """
+        return self._evidence.best(size)
+
+    def prove(self, size: int, *, block: int | None = None, requested: Sequence[bytes] = ()) -> ProvenAnchor:
+        """Ask the chain now for evidence under a block that the asker trusts; see AnchorEvidence.prove."""
+        return self._evidence.prove(self._chain, size, block=block, requested=requested)
+
+    def evidence_status(self) -> EvidenceStatus:
+        """Return what was last proven, and why not more; cheap."""
+        return self._evidence.status
 
     def wake(self) -> None:
         """Look now rather than at the next interval."""
@@ -254,6 +272,7 @@ class AnchorWorker:
             return self._settle(published)
         if head.sealed:
             self._show(WorkerState.SEALED, last_error=f"the log is sealed on the chain at size {head.sealed_size}")
+            self._evidence.rest(self._chain)  # so that the evidence tells of the seal
             return self._interval
         return self._send(head, published, proof)
 
@@ -402,6 +421,7 @@ class AnchorWorker:
             extra={"size": record.size, "tx": record.tx.hex(), "block": record.block, "gas": record.gas},
         )
         self._tell_final(record)
+        self._evidence.take(self._chain, record)
         return self._rest() if pending is None else 0.0
 
     def _tell_final(self, record: AnchorRecord) -> None:
@@ -418,6 +438,7 @@ class AnchorWorker:
 
     def _rest(self) -> float:
         self._show_kept(WorkerState.IDLE)
+        self._evidence.rest(self._chain)
         self._show(last_error="")
         return self._interval
 
@@ -461,6 +482,7 @@ class AnchorWorker:
                 )
             )
         self._outbox.incomplete = False
+        self._evidence.look_again()
         self._show_kept()
         log.info("anchors listed from the chain", extra={"anchored_size": self._status.anchored_size})
 

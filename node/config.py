@@ -59,6 +59,10 @@ class KeysConfig:
 
     cose: str = "keys/cose.key"
     note: str = "keys/note.key"
+    next_cose: str = ""
+    """Key file of the cose key that is to follow; the node accepts a change of keys only to ones that it holds."""
+    next_note: str = ""
+    """The same for the note key."""
     passphrase_file: str = "keys/passphrase"  # noqa: S105 - the name of a file
     passphrase: str = field(default="", repr=False)
     """From the environment only; refused in the file."""
@@ -86,6 +90,32 @@ class ChainConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class WitnessesConfig:
+    """Who must cosign a checkpoint before it is published: C2SP tlog-policy files; both empty: nobody."""
+
+    policy: str = ""
+    """Policy file of the plain witnesses."""
+    replaying: str = ""
+    """Policy file of the replaying witnesses: other keys, a quorum of their own."""
+    required: bool = True
+    """Without a quorum nothing is published; `false` publishes all the same, and health, metrics and logs say so."""
+    timeout: float = 10.0
+    """Seconds that one witness has for one checkpoint."""
+    refresh: float = 60.0
+    """Seconds after which an idle log has its checkpoint cosigned again."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateConfig:
+    """How long the state as of a closed batch can be proven."""
+
+    retain: int = 2_048
+    """Closed batches kept; those of the newest anchors are kept beyond."""
+    retain_bytes: int = 4 << 30
+    """Bytes that superseded pages of the state tree may fill: where they would fill more, fewer batches are kept."""
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All of it. `base` is the folder that relative paths start from."""
 
@@ -96,6 +126,8 @@ class Config:
     log: LogConfig = field(default_factory=LogConfig)
     keys: KeysConfig = field(default_factory=KeysConfig)
     chain: ChainConfig = field(default_factory=ChainConfig)
+    witnesses: WitnessesConfig = field(default_factory=WitnessesConfig)
+    state: StateConfig = field(default_factory=StateConfig)
 
     def path(self, name: str) -> Path:
         """A configured path, absolute."""
@@ -125,7 +157,14 @@ class Config:
             ) from error
 
 
-SECTIONS: dict[str, type[Any]] = {"http": HttpConfig, "log": LogConfig, "keys": KeysConfig, "chain": ChainConfig}
+SECTIONS: dict[str, type[Any]] = {
+    "http": HttpConfig,
+    "log": LogConfig,
+    "keys": KeysConfig,
+    "chain": ChainConfig,
+    "witnesses": WitnessesConfig,
+    "state": StateConfig,
+}
 
 
 BOUNDS: dict[str, dict[str, tuple[float, float]]] = {
@@ -138,6 +177,8 @@ BOUNDS: dict[str, dict[str, tuple[float, float]]] = {
         "streams_per_client": (1, 16),
     },
     "log": {"interval": (0.01, 3600), "publish_within": (2, 86_400), "verifiers": (0, 256), "reserve": (0, 1 << 50)},
+    "witnesses": {"timeout": (0.1, 30), "refresh": (0.2, 3600)},
+    "state": {"retain": (16, 10_000_000), "retain_bytes": (1 << 20, 1 << 50)},
     "chain": {"chain_id": (0, 2**63), "interval": (0.05, 86_400), "timeout": (0.1, 30), "first_block": (0, 2**63)},
 }
 

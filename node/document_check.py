@@ -2,9 +2,14 @@
 
 A certification is admitted only when its document is here and agrees with the claims that its template maps. Other
 documents may be put later or never; their digest is in the log either way.
+
+Reading and parsing a document may take tens of milliseconds, so it is done beside the writer, before a statement's turn
+has come (`examine`); when it has come, the template that was looked at must still be the one in force (`Fitness`).
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from ledger.credentials.mapping import check_mapping
 from ledger.crypto.canonical import parse_json
@@ -14,21 +19,43 @@ from ledger.state.view import View
 from ledger.statements import Statement
 from ledger.store.documents import DocumentFolder
 
+Mapping = tuple[tuple[str, str], ...]
+
+
+class Fitness(NamedTuple):
+    """What was found out ahead: the template's mapping that was used, and what stands against the document, if any."""
+
+    mapping: Mapping
+    error: LedgerError | None
+
 
 class DocumentCheck:
-    """Callable that admission asks about every statement that the function allows."""
+    """Looks at the documents of statements, in any thread."""
 
     def __init__(self, documents: DocumentFolder) -> None:
         self._documents = documents
 
-    def __call__(self, statement: Statement, view: View) -> LedgerError | None:
-        """None where the documents do not stand against admitting what the function would admit, else the reason."""
+    def mapping(self, statement: Statement, view: View) -> Mapping | None:
+        """What the statement's document is to be compared by; None where there is nothing to compare."""
         if statement.type != "certification" or statement.digest is None:
             return None
         template = view.read(TemplateRecord, *statement.claims["template"].split("/", 1))
-        assert template is not None, "the function admits no certification without its template"
+        return None if template is None else template.mapping
+
+    def examine(self, statement: Statement, mapping: Mapping) -> Fitness:
+        """Read the statement's document and compare it. Slow: for a thread beside the writer."""
+        assert statement.digest is not None
         try:
-            check_mapping(statement, template.mapping, parse_json(self._documents.get(statement.digest)))
+            check_mapping(statement, mapping, parse_json(self._documents.get(statement.digest)))
         except LedgerError as error:
-            return error
-        return None
+            return Fitness(mapping, error)
+        return Fitness(mapping, None)
+
+    def judge(self, statement: Statement, view: View, ahead: Fitness | None) -> LedgerError | None:
+        """None where no document stands against admitting what the function would admit, else the reason."""
+        mapping = self.mapping(statement, view)
+        if mapping is None:
+            return None
+        if ahead is None or ahead.mapping != mapping:
+            ahead = self.examine(statement, mapping)
+        return ahead.error

@@ -2,8 +2,9 @@
 
 Reads every entry once: entry bundles against tiles, tiles against each other, the root against checkpoint and lock, the
 journal against the bundles, no act twice. Deep, it also runs every entry through the rules, all signatures checked,
-into a temporary index, and compares that with the node's own, key by key. Memory stays flat whatever the log's size.
-Runs only while the node does not, so that nothing moves under it; trusts nothing but the log keys of the genesis.
+into a temporary index, and compares that with the node's own, key by key; digests every document; and compares every
+kept anchor with the log's roots. Memory stays flat whatever the log's size. Runs only while the node does not, so that
+nothing moves under it; trusts nothing but the log keys of the genesis.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from ledger.errors import LedgerError, MalformedError, RefusedStartError
-from ledger.log.checkpoint import Checkpoint, open_checkpoint
-from ledger.log.notes import ED25519, Note, Vkey
+from ledger.log.checkpoint import Checkpoint
+from ledger.log.notes import Note
 from ledger.log.tiles import TILE_WIDTH, TileEdge, TileRef
 from ledger.log.tree import HASH_SIZE, CompactRange, leaf_hash
+from ledger.state.log_keys import LogKeys
 from ledger.state.transition import verify_signature
-from ledger.statements import cose, decode_statement
+from ledger.statements import Statement, cose, decode_statement
 from ledger.store.filter import KeyFilter
 from ledger.store.index import Index
 from ledger.store.journal import JournalCopy, look_at
@@ -30,10 +32,31 @@ from ledger.store.lock import CheckpointLock, LockState, LockStatus
 from ledger.store.replay import replay
 from ledger.store.tiles import TileReader
 from node.config import Config
+from node.fsck_stores import DocumentCheck, check_anchors
 from node.recovery import DataFolder
 
 MAX_FINDINGS: Final = 100
 """After so many the rest is not listed: one damaged file can show in many places."""
+_FROM_MIRROR: Final = "Keep this copy as evidence; restore the log from a mirror or backup that agrees with the chain"
+REMEDIES: Final = {
+    "lock": "Find out what happened to the lock; then tial serve --recover-lock, while the chain answers",
+    "checkpoint": "Start the node, which writes it anew from the lock; else take it from a mirror",
+    "checkpoint-signature": "Whoever put it there is not this log: " + _FROM_MIRROR,
+    "root": _FROM_MIRROR,
+    "bundle": _FROM_MIRROR,
+    "leaf": _FROM_MIRROR,
+    "tile": "Take the file from a mirror; it can be made again from the entries",
+    "entry": _FROM_MIRROR,
+    "duplicate": "The log broke its rules: " + _FROM_MIRROR,
+    "journal": "Acknowledged entries may be damaged: do not start the node; restore the journal from a backup",
+    "rules": "The log broke its rules: " + _FROM_MIRROR,
+    "index": "Run tial index rebuild",
+    "state-tree": "Run tial index rebuild",
+    "document": "Put the document again from its holder's copy",
+    "anchor": "Keep the file as evidence and move it away: the node asks the chain again",
+    "dispute": "Settle it, then rename the file from .json to .resolved",
+}
+"""What to do about a finding, by its code."""
 _LOG_TYPE: Final = b"application/vnd.tial.log+cose"
 Progress = Callable[[str, int, int], None]
 """Hears (what is being checked, entries done, entries in all) every few thousand entries."""
@@ -57,6 +80,11 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.code}: {self.detail} (at {self.where})"
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it."""
+        return REMEDIES[self.code]
 
 
 @dataclass(slots=True)
@@ -93,18 +121,22 @@ class FsckReport:
             "entries": self.entries,
             "root": self.root.hex(),
             "seconds": round(self.seconds, 3),
-            "findings": [{"code": f.code, "where": f.where, "detail": f.detail} for f in self.findings],
+            "findings": [
+                {"code": f.code, "where": f.where, "detail": f.detail, "remedy": f.remedy} for f in self.findings
+            ],
             "unlisted": self.unlisted,
             "notes": self.notes,
         }
 
     def as_text(self) -> str:
         """The report for people."""
-        what = "every signature and every rule run again" if self.deep else "hashes, journal and duplicates"
+        deep = "every signature, every rule, index, documents and anchors"
+        what = deep if self.deep else "hashes, journal and duplicates"
         lines = [f"{'OK' if self.ok else 'NOT OK'}: {self.entries} entries, {self.size} signed; checked {what}"]
         lines += [f"  {finding}" for finding in self.findings]
         if self.unlisted:
             lines.append(f"  and {self.unlisted} more")
+        lines += [f"  {code}: {REMEDIES[code]}" for code in dict.fromkeys(f.code for f in self.findings)]
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines) + "\n"
 
@@ -139,8 +171,7 @@ class _Check:
         self._reader = TileReader(folder.served)
         self._seen = KeyFilter()
         self._again: set[bytes] = set()
-        self._note_keys: list[bytes] = []
-        self._origin = ""
+        self._key_changes: list[tuple[int, Statement]] = []
         self._roots: dict[int, bytes] = {}
 
     def run(self, lock: CheckpointLock) -> None:
@@ -159,7 +190,9 @@ class _Check:
             self._compare_roots(state, note, checkpoint)
         self._duplicates(journal)
         if self._report.deep and journal is not None and whole:
-            self._replay(journal)
+            documents = DocumentCheck(self._folder.documents, self._report.add, self._tell)
+            self._replay(journal, documents)
+            self._beside(documents)
 
     # -- what was signed ------------------------------------------------------------------------------------------
 
@@ -198,14 +231,10 @@ class _Check:
         if state is not None and checkpoint.size > state.size:
             detail = f"published is size {checkpoint.size}, the lock knows only of size {state.size}"
             self._report.add("lock", "lock", detail)
-        for key in self._note_keys:
-            try:
-                open_checkpoint(note, Vkey(self._origin, ED25519, key))
-            except LedgerError:
-                continue  # another key of the log's may have signed it
-            return
-        detail = "no note key of this log signed the published checkpoint"
-        self._report.add("checkpoint-signature", self._folder.served / "checkpoint", detail)
+        try:
+            LogKeys.of(self._key_changes).open_checkpoint(note)
+        except LedgerError as error:
+            self._report.add("checkpoint-signature", self._folder.served / "checkpoint", error.detail)
 
     def _compare_root(self, what: str, size: int, root: bytes) -> None:
         found = self._roots.get(size)
@@ -292,10 +321,8 @@ class _Check:
             st = decode_statement(raw)
         except MalformedError:
             return  # reported as no statement, or by the replay
-        if index == 0 and st.type == "genesis":
-            self._origin = st.body["origin"]
         if st.type in {"genesis", "log"} and "keys" in st.body:
-            self._note_keys.append(st.body["keys"]["note"]["key"])
+            self._key_changes.append((index, st))
 
     def _duplicates(self, journal: JournalCopy | None) -> None:
         """Find acts that are in the log twice: those that the filter suspects, counted exactly in a second pass."""
@@ -358,13 +385,26 @@ class _Check:
 
     # -- the rules ------------------------------------------------------------------------------------------------
 
-    def _replay(self, journal: JournalCopy) -> None:
+    def _beside(self, documents: DocumentCheck) -> None:
+        """Documents against their digests, anchors against the log's roots."""
+        report = self._report
+        stored = documents.stored()
+        if documents.missing:
+            report.notes.append(f"{documents.missing} documents that the log names are not here; {stored} are")
+        try:
+            keys = LogKeys.of(self._key_changes)
+        except MalformedError:
+            return  # without a genesis there is no log to compare with: reported by then
+        log_id = self._roots.get(1) or self._key_changes[0][1].leaf
+        check_anchors(self._folder.outbox, log_id, report.size, self._reader, keys, report.add)
+
+    def _replay(self, journal: JournalCopy, documents: DocumentCheck) -> None:
         """Run every entry through the rules with every signature checked, and compare with the node's index."""
         total = self._report.entries
         with tempfile.TemporaryDirectory(prefix="tial-fsck-") as temporary:
             try:
                 with Index.open(Path(temporary) / "index") as fresh:
-                    entries = self._entries(journal)
+                    entries = documents.mentioned(self._entries(journal))
                     covers = self._index_covers()
                     for stop in sorted({covers, total} if 0 < covers < total else {total}):
                         wanted = _take(entries, stop - fresh.covers)
@@ -392,6 +432,9 @@ class _Check:
 
     def _compare_index(self, fresh: Index) -> None:
         with Index.open(self._folder.index) as own:
+            if fresh.tree.current != own.tree.current:
+                detail = f"the state tree has root {own.tree.current.hex()}, the log gives {fresh.tree.current.hex()}"
+                self._report.add("state-tree", self._folder.index, detail)
             for mine, theirs in _joined(fresh.dump(), own.dump()):
                 key = (mine or theirs or (b"", b""))[0]
                 where = f"index key {key.hex()}"

@@ -71,7 +71,21 @@ class _State(Collector):
         yield _gauge("tial_ready", "1 while statements are taken", int(node.not_ready() is None))
         yield _gauge("tial_uptime_seconds", "Seconds since the node was opened", time.time() - node.started)
         yield _gauge("tial_resident_bytes", "Resident memory of the node's process", resident_bytes())
+        yield from self._witnessing()
         yield from self._anchoring()
+
+    def _witnessing(self) -> Iterator[Metric]:
+        witnesses = self._node.witnesses
+        if witnesses is None:
+            return
+        yield _gauge("tial_signed_size", "Size of the newest signed checkpoint", self._node.publisher.signed_size)
+        yield _gauge("tial_witness_quorum", "1 while witnesses make their quorum", int(not witnesses.missing))
+        times = GaugeMetricFamily(
+            "tial_witness_cosigned_time_seconds", "Newest cosignature, Unix seconds", labels=["witness", "kind"]
+        )
+        for one in witnesses.cosigner.witnesses:
+            times.add_metric([one.name, one.kind], one.cosigned_at)
+        yield times
 
     def _anchoring(self) -> Iterator[Metric]:
         if self._node.anchors is None:
@@ -84,6 +98,8 @@ class _State(Collector):
         yield _gauge("tial_anchored_time_seconds", "When it became final, Unix seconds", status.anchored_time)
         yield _gauge("tial_anchor_backlog_entries", "Entries published and not anchored", status.backlog)
         yield _gauge("tial_chain_block", "Newest block that the chain told of", status.chain_block)
+        proven = self._node.anchors.evidence_status().time
+        yield _gauge("tial_anchor_evidence_seconds", "Time of the block of the newest chain evidence, Unix", proven)
         for name, value in (
             ("anchors", status.anchors_total), ("sent", status.sent_total), ("resent", status.resent_total),
             ("lost", status.lost_total), ("failures", status.failures_total),

@@ -18,8 +18,8 @@ from typing import Self
 from ledger.crypto.keyfile import load as load_key
 from ledger.crypto.secp256k1 import Secp256k1Signer
 from ledger.crypto.suites import Signer
-from ledger.errors import RefusedStartError
-from ledger.log.notes import ED25519, Vkey
+from ledger.errors import RefusedStartError, UnavailableError
+from ledger.log.notes import Vkey
 from ledger.log.proofs import consistency_proof
 from ledger.log.tiles import TileCache
 from ledger.state.records import LogRecord
@@ -32,13 +32,16 @@ from node.chain.deploy import Deployer
 from node.chain.evm import EvmChain
 from node.chain.protocol import ContractMissingError, Finality
 from node.chain.rpc import JsonRpc
-from node.clock import Clock, ClockGuard, SystemClock
+from node.clock import Clock, ClockGuard, SystemClock, check_start
 from node.config import Config
+from node.cosigning import Cosigner, QuorumError, Witnessing, read_policies
 from node.document_check import DocumentCheck
+from node.keyring import KeyRing
 from node.metrics import Metrics
 from node.outbox import Outbox
 from node.publisher import Publisher
-from node.recovery import DataFolder, open_log
+from node.recovery import ChainHeads, DataFolder, open_log
+from node.retention import ANCHORS, pins_of, retention_of
 from node.sequencer import Sequencer
 from node.verifiers import VerifierPool
 
@@ -48,26 +51,38 @@ log = logging.getLogger(__name__)
 class Node:
     """One log's node. Create it inside the event loop that will run it: `async with Node(config) as node`."""
 
-    def __init__(self, config: Config, *, clock: Clock | None = None, recover_lock: bool = False) -> None:
-        """Open everything, or raise `RefusedStartError` with what stands in the way. Nothing is signed yet."""
+    def __init__(
+        self,
+        config: Config,
+        *,
+        clock: Clock | None = None,
+        recover_lock: bool = False,
+        clock_checked: bool = False,
+    ) -> None:
+        """Open everything, or raise `RefusedStartError` with what stands in the way. Nothing is signed yet.
+
+        `recover_lock` and `clock_checked` are the operator's word on a lost lock and on a clock far beyond log time.
+        """
         clock = clock or SystemClock()
         self.config = config
         self.metrics = Metrics(self)
         self.started = time.time()
         folder = DataFolder(config.data_path)
         passphrase = config.passphrase()
-        self.cose = load_key(config.path(config.keys.cose), passphrase)
-        self.note = load_key(config.path(config.keys.note), passphrase)
+        self.ring = KeyRing.load(config, passphrase)
         self._chain = self._open_chain(passphrase)
         head = None if self._chain is None else self._chain_head
-        self._recovered = open_log(folder, config.path(config.lock), head, recover_lock=recover_lock)
+        self._recovered = open_log(
+            folder, config.path(config.lock), head, recover_lock=recover_lock,
+            retention=retention_of(config.state),
+        )  # fmt: skip
         try:
-            self._assemble(folder, clock, passphrase)
+            self._assemble(folder, clock, passphrase, clock_checked)
         except BaseException:
             self._recovered.close()
             raise
 
-    def _assemble(self, folder: DataFolder, clock: Clock, passphrase: str) -> None:
+    def _assemble(self, folder: DataFolder, clock: Clock, passphrase: str, clock_checked: bool) -> None:
         recovered, config = self._recovered, self.config
         self.genesis = recovered.genesis
         self.log_id = recovered.genesis.leaf
@@ -76,29 +91,34 @@ class Node:
         self.served = folder.served
         self.reader = TileReader(folder.served, TileCache())
         self.admission = Admission(
-            recovered.index, self.cose, recovered.journal.next_index, recovered.counts,
-            entry_at=self._entry_at, check_document=DocumentCheck(self.documents),
+            recovered.index, self.ring, recovered.journal.next_index, recovered.counts,
+            entry_at=self._entry_at, documents=DocumentCheck(self.documents),
         )  # fmt: skip
         parameters = self.admission.view.read(LogRecord)
         assert parameters is not None
-        _check_keys(parameters, self.cose, self.note)
+        self.ring.check(parameters)
         self.origin = parameters.origin
-        self.vkey = Vkey(self.origin, ED25519, self.note.public_key)
+        self.keys = recovered.keys
         guard = ClockGuard(clock)
         guard.now(self.admission.log_time)
+        check_start(clock, self.admission.log_time, checked=clock_checked)
+        self.witnesses = self._open_witnesses(folder)
         self.publisher = Publisher(
-            folder.served, recovered.writer, recovered.lock, recovered.state, self.note, self.origin,
-            interval=config.log.interval,
+            folder.served, recovered.writer, recovered.lock, recovered.state,
+            lambda size: self.ring.note_signer(self.keys.note_for(size)), self.origin,
+            interval=config.log.interval, witnesses=self.witnesses,
         )  # fmt: skip
         self._hand_over_tail(recovered.tail, recovered.state.size)
         self._pool = VerifierPool(config.log.verifiers or max(1, (os.cpu_count() or 2) - 1))
         self.sequencer = Sequencer(
-            self.admission, recovered.journal, recovered.index, self._pool, self.cose, guard,
+            self.admission, recovered.journal, recovered.index, self._pool, self.ring, guard,
             publish_within=config.log.publish_within,
-            on_durable=self.publisher.take,
+            on_durable=self._take,
             observe=self.metrics.group,
         )  # fmt: skip
-        self.anchors = self._anchor_worker(folder, passphrase)
+        self.anchors = worker = self._anchor_worker(folder, passphrase)
+        if worker is not None:
+            self.index.tree.pins = pins_of(self.index, lambda: worker.anchors(limit=ANCHORS))
         self._tasks: list[asyncio.Task[None]] = []
         self._released = False
 
@@ -113,6 +133,17 @@ class Node:
                 group.manifests.append((st.subject[1], first + offset))
         self.publisher.take(group)
 
+    def _take(self, group: Group) -> None:
+        """A group is durable: the keys that it brings are in force, and the publisher may have it."""
+        for index, statement in group.key_changes:
+            self.keys = self.keys.after(index, statement)
+        self.publisher.take(group)
+
+    @property
+    def vkey(self) -> Vkey:
+        """The verifier key of the checkpoint that is published now."""
+        return self.keys.vkey_for(self.publisher.published.size)
+
     # -- life -----------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
@@ -122,8 +153,8 @@ class Node:
         ]
         try:
             await self._pool.warm()
-            self.publisher.finish()
-            await self.publisher.publish_now(self.sequencer)
+            await self.publisher.finish()
+            await self._publish_if_cosigned()
         except BaseException:
             await self._release()
             raise
@@ -143,10 +174,17 @@ class Node:
         try:
             await self.sequencer.refuse_submissions()
             if self.sequencer.failure is None and self._tasks:
-                await self.publisher.publish_now(self.sequencer)
+                await self._publish_if_cosigned()
         finally:
             await self._release()
         log.info("node stopped", extra={"size": self.publisher.published.size})
+
+    async def _publish_if_cosigned(self) -> None:
+        """Publish what there is; where witnesses are missing it stays signed, and is published when they are back."""
+        try:
+            await self.publisher.publish_now(self.sequencer)
+        except QuorumError as error:
+            log.warning("not published yet", extra={"error": error.explain()})
 
     async def _release(self) -> None:
         """End the stages, then release files and locks: nobody writes any more when they are closed."""
@@ -158,6 +196,8 @@ class Node:
         self._pool.close()
         self.sequencer.close()
         self.publisher.close()
+        if self.witnesses is not None:
+            await self.witnesses.cosigner.close()
         self._recovered.close()
 
     async def failed(self) -> None:
@@ -187,6 +227,16 @@ class Node:
     def _entry_at(self, index: int) -> bytes:
         return self.publisher.entry_at(index)
 
+    def _open_witnesses(self, folder: DataFolder) -> Witnessing | None:
+        policies, config = read_policies(self.config), self.config.witnesses
+        if not policies:
+            return None
+        reader = TileReader(folder.served)  # of its own: proofs are read in another thread
+        cosigner = Cosigner(
+            policies, lambda old, new: consistency_proof(old, new, reader.nodes(new).get_node), config.timeout
+        )
+        return Witnessing(cosigner, required=config.required, refresh=config.refresh)
+
     def _open_chain(self, passphrase: str) -> EvmChain | None:
         chain = self.config.chain
         if not chain.url:
@@ -199,7 +249,7 @@ class Node:
             sender=as_chain_signer(load_key(self.config.path(chain.sender), passphrase)),
         )
 
-    def _chain_head(self, log_id: bytes) -> tuple[int, bytes] | None:
+    def _chain_head(self, log_id: bytes) -> ChainHeads | None:
         assert self._chain is not None
         try:
             self._chain.check()
@@ -207,7 +257,15 @@ class Node:
             log.warning("the chain has lost the contract", extra={"error": error.explain()})
             return None
         head = self._chain.head(log_id)
-        return (head.size, head.root) if head.size else None
+        if not head.size:
+            return None
+        try:
+            final = self._chain.final_head(log_id)
+        except UnavailableError as error:  # a node of the chain that keeps no older state
+            log.warning("the chain tells no final head", extra={"error": error.explain()})
+            final = None
+        known = None if final is None or not final.size else (final.size, final.root)
+        return ChainHeads((head.size, head.root), known)
 
     def _anchor_worker(self, folder: DataFolder, passphrase: str) -> AnchorWorker | None:
         if self._chain is None:
@@ -255,13 +313,3 @@ def as_chain_signer(signer: Signer) -> Secp256k1Signer:
             remedy="Make one with `tial key new --suite secp256k1`",
         )
     return signer
-
-
-def _check_keys(parameters: LogRecord, cose: Signer, note: Signer) -> None:
-    for name, signer, ref in (("cose", cose, parameters.cose), ("note", note, parameters.note)):
-        if signer.public_key != ref.key or signer.suite.alg != ref.alg:
-            raise RefusedStartError(
-                f"The {name} key file holds another key than the log's",
-                where=f"keys.{name}",
-                remedy="Configure the key that the log record names",
-            )

@@ -1,7 +1,8 @@
 """The outbox: what the anchor worker has sent or is about to send, and what it knows to be anchored.
 
 Owns one folder: `pending.json`, the one anchor under way with its signed transactions, written durably before anything
-is sent; one file per anchor with its size as name; `disputes/`, evidence of a chain that contradicts the log. It trusts
+is sent; one file per anchor with its size as name, and beside it the chain evidence for it; `disputes/`, evidence of a
+chain that contradicts the log. It trusts
 its own files only as far as they parse: a damaged one is put aside and its anchor asked from the chain again, because
 all of it can be rebuilt from checkpoints and chain (DESIGN section 9).
 """
@@ -21,11 +22,12 @@ from typing import Any
 import orjson
 
 from ledger.errors import MalformedError
+from ledger.evidence.chain import MAX_EVIDENCE
 from ledger.store.durable import remove_leftovers, replace_file, sync_directory
 
 FORMAT = "tial-anchor-v1"
 FILE_LIMIT = 1 << 20
-_NAME = re.compile(r"(\d{20})\.json")
+_NAME = re.compile(r"(\d{20})\.(json|evidence)")
 
 log = logging.getLogger("node.outbox")
 
@@ -156,8 +158,9 @@ class Outbox:
         self._lock = threading.Lock()
         (folder / "disputes").mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder)  # of a process that was killed while it wrote
-        names = (_NAME.fullmatch(path.name) for path in folder.iterdir())
-        self._sizes = sorted(int(match[1]) for match in names if match)
+        names = [match for path in folder.iterdir() if (match := _NAME.fullmatch(path.name))]
+        self._sizes = sorted(int(match[1]) for match in names if match[2] == "json")
+        self._proven = sorted(int(match[1]) for match in names if match[2] == "evidence")
         self._pending = self._read(folder / "pending.json")
 
     def pending(self) -> AnchorRecord | None:
@@ -217,6 +220,37 @@ class Outbox:
                 return record
         return None
 
+    def keep_evidence(self, size: int, evidence: bytes) -> None:
+        """Keep chain evidence for an anchor, durably, in the place of older evidence."""
+        replace_file(self._evidence_path(size), evidence)
+        with self._lock:
+            place = bisect.bisect_left(self._proven, size)
+            if place == len(self._proven) or self._proven[place] != size:
+                self._proven.insert(place, size)
+
+    def drop_evidence(self, size: int) -> None:
+        """Give up the chain evidence for an anchor: the anchor is another one now."""
+        with self._lock:
+            if size in self._proven:
+                self._proven.remove(size)
+        self._evidence_path(size).unlink(missing_ok=True)
+
+    def evidence(self, size: int) -> tuple[int, bytes] | None:
+        """Return the largest DONE anchor's size, at most `size`, that has chain evidence, and the evidence."""
+        with self._lock:
+            sizes = self._proven[: bisect.bisect_right(self._proven, size)]
+        for each in reversed(sizes):
+            record = self.get(each)
+            if record is not None and record.state is AnchorState.DONE:
+                with suppress(FileNotFoundError), self._evidence_path(each).open("rb") as stream:
+                    return each, stream.read(MAX_EVIDENCE)
+        return None
+
+    def unproven(self) -> list[int]:
+        """List the sizes of anchors without chain evidence, whatever their state."""
+        with self._lock:
+            return sorted(set(self._sizes) - set(self._proven))
+
     def lose_above(self, size: int) -> int:
         """Mark as LOST every DONE anchor above a size that the chain has as its newest; how many they were."""
         lost = 0
@@ -247,6 +281,9 @@ class Outbox:
 
     def _path(self, size: int) -> Path:
         return self.folder / f"{size:020d}.json"
+
+    def _evidence_path(self, size: int) -> Path:
+        return self.folder / f"{size:020d}.evidence"
 
     def _write(self, path: Path, record: AnchorRecord) -> None:
         replace_file(path, orjson.dumps(record.to_json(), option=orjson.OPT_INDENT_2))

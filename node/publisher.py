@@ -1,9 +1,13 @@
 """The publisher: from durable entries to tiles, a signed checkpoint, and its publication (DESIGN section 6, rule 5).
 
 Takes groups after they are durable, in order. About every second, when there is something, it asks the sequencer to
-close the open batch, then: tiles durable -> checkpoint signed -> lock swapped -> checkpoint file replaced. A checkpoint
-is signed only at a size whose last leaf is a manifest. A full disk delays publication and shows in health; a file that
-contradicts what is written, or a lock that moved, stops the node.
+close the open batch, then: tiles durable -> checkpoint signed -> lock swapped -> witnesses cosign -> checkpoint file
+replaced. A checkpoint is signed only at a size whose last leaf is a manifest. A full disk delays publication and shows
+in health; a file that contradicts what is written, or a lock that moved, stops the node.
+
+Without the witnesses' quorum nothing is published, unless the configuration says otherwise: admission goes on, and the
+newest checkpoint is tried again every few seconds. While there is nothing new, the published checkpoint is cosigned
+again about every minute, so that a reader can tell a quiet log from a withheld one.
 """
 
 from __future__ import annotations
@@ -11,23 +15,32 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from ledger.crypto.suites import Signer
 from ledger.errors import LedgerError
 from ledger.log.checkpoint import Checkpoint, sign_checkpoint
+from ledger.log.notes import Note
+from ledger.log.tree import EMPTY_ROOT
+from ledger.state.records import LogRecord
 from ledger.store.durable import StorageError
 from ledger.store.lock import CheckpointLock, LockState, LockStatus
 from ledger.store.tiles import TileReader, TileWriter, write_checkpoint
 from node.admission import Group
+from node.cosigning import QuorumError, Witnessing
 from node.sequencer import Sequencer, StoppedError
 
 log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 RETRY = 1.0
 """Seconds before a publication that failed for want of disk is tried again."""
+WITNESS_RETRY = 3.0
+"""Seconds before witnesses are asked again that did not make a quorum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +61,23 @@ class Publisher:
         writer: TileWriter,
         lock: CheckpointLock,
         state: LockState,
-        signer: Signer,
+        signer_for: Callable[[int], Signer],
         origin: str,
         *,
         interval: float,
+        witnesses: Witnessing | None = None,
     ) -> None:
-        """`folder` is the served log directory, `state` what the lock says, `signer` the note key in force."""
+        """`folder` is the served log directory, `state` what the lock says.
+
+        `signer_for` gives the note key in force at a size; asked only for sizes that were taken. Without `witnesses`
+        a checkpoint is published with the log's signature alone.
+        """
         self._folder = folder
         self._writer = writer
         self._reader = TileReader(folder)
         self._lock = lock
         self._state = state
-        self._signer = signer
+        self._signer_for = signer_for
         self._origin = origin
         self._interval = interval
         self._entries: list[bytes] = []
@@ -70,7 +88,9 @@ class Publisher:
         self._turn = asyncio.Lock()
         self._wake = asyncio.Event()
         self._stopping = False
-        self.published = Published(state.size, state.root, state.checkpoint)
+        self._witnesses = witnesses
+        self._retry_at = 0.0
+        self.published = self._served()
         self.error: LedgerError | None = None
         self.seconds = 0.0
 
@@ -90,11 +110,51 @@ class Publisher:
         """The bytes of a durable entry, published or not."""
         return self._entries[index - self._base] if index >= self._base else self._reader.entry(index)
 
-    def finish(self) -> None:
-        """Publish what was signed last, where a crash came between its signing and its publication."""
-        if self.published.size and self._reader.checkpoint() != self.published.checkpoint:
-            log.warning("the checkpoint signed last is published now", extra={"size": self.published.size})
-            write_checkpoint(self._folder, self.published.checkpoint)
+    @property
+    def signed_size(self) -> int:
+        """Size of the newest signed checkpoint, published or not."""
+        return self._state.size
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a signed checkpoint waits for its witnesses."""
+        return self._state.size != self.published.size
+
+    def _served(self) -> Published:
+        """What readers have: the file, where witnesses must come before it, else what was signed last."""
+        state, note = self._state, self._reader.checkpoint()
+        if self._witnesses is None or (note is None and not state.size):
+            return Published(state.size, state.root, state.checkpoint)
+        if note is None:
+            return Published(0, EMPTY_ROOT, b"")
+        checkpoint = Checkpoint.parse(Note.parse(note).text)
+        return Published(checkpoint.size, checkpoint.root, note)
+
+    async def finish(self) -> None:
+        """Publish what was signed last, where a crash came between its signing and its publication.
+
+        Asks the witnesses even if it is published: before anything is signed they may tell of a tree that was lost.
+
+        Raises:
+            RefusedStartError: a witness cosigned a larger or another tree.
+            StorageError: the operating system refused.
+
+        """
+        if not self._state.size:
+            return
+        if self._witnesses is None:
+            served = self._reader.checkpoint()
+            if served is None or Note.parse(served).text != Note.parse(self._state.checkpoint).text:
+                log.warning("the checkpoint signed last is published now", extra={"size": self._state.size})
+                write_checkpoint(self._folder, self._state.checkpoint)
+            else:
+                self.published = Published(self._state.size, self._state.root, served)
+            return
+        async with self._turn:
+            try:
+                await self._cosign_and_serve(starting=True)
+            except QuorumError as error:
+                log.warning("the witnesses make no quorum at start", extra={"error": error.explain()})
 
     async def run(self, sequencer: Sequencer) -> None:
         """Publish about every `interval` seconds what there is, until `stop`; then once more."""
@@ -107,47 +167,107 @@ class Publisher:
             if self._stopping:
                 break
             try:
-                await self.publish_now(sequencer)
+                await self._publish_due(sequencer)
             except StorageError as error:
                 log.error("publication failed, will be tried again", extra={"error": error.explain()})  # noqa: TRY400
                 await asyncio.sleep(RETRY)
             except StoppedError:
                 return
 
+    async def _publish_due(self, sequencer: Sequencer) -> None:
+        """One turn of `run`: what is new, or what waits for witnesses, or a fresh cosigning of what is published."""
+        witnesses = self._witnesses
+        if witnesses is None:
+            await self.publish_now(sequencer)
+            return
+        if time.monotonic() < self._retry_at:
+            return
+        try:
+            await self.publish_now(sequencer)
+            if witnesses.stale():
+                async with self._turn:
+                    await self._cosign_and_serve()
+        except QuorumError as error:
+            self._retry_at = time.monotonic() + WITNESS_RETRY
+            log.error("waiting for witnesses, will be tried again", extra={"error": error.explain()})  # noqa: TRY400
+
     async def publish_now(self, sequencer: Sequencer) -> Published:
-        """Close the open batch if it has entries, and publish up to the newest manifest."""
-        if sequencer.admission.open_entries:
+        """Close the open batch if it has entries, and publish up to the newest manifest.
+
+        Raises:
+            QuorumError: signed, but too few witnesses cosigned; `run` goes on trying.
+            StorageError: the operating system refused; `run` goes on trying.
+
+        """
+        if sequencer.admission.open_entries or self._too_old_for_witnesses(sequencer):
             await sequencer.close_batch()
         async with self._turn:
             size = self._boundary
-            if size == self.published.size:
-                return self.published
-            begun = time.perf_counter()
-            count = size - self._base
-            try:
-                published = await asyncio.get_running_loop().run_in_executor(self._disk, self._write, size)
-            except LedgerError as error:
-                self.error = sequencer.held_back = error
-                raise
-            del self._entries[:count]
-            del self._leaves[:count]
-            self._base = size
-            self.published = published
-            self.error = sequencer.held_back = None
-            self.seconds = time.perf_counter() - begun
-            sequencer.retire(size)
-            log.info("published", extra={"size": size, "entries": count, "seconds": round(self.seconds, 4)})
-            return published
+            if size != self._state.size or size != self._base:
+                await self._sign(sequencer, size)
+            if self.waiting:
+                await self._cosign_and_serve()
+            sequencer.retire(self.published.size)
+            return self.published
 
-    def _write(self, size: int) -> Published:
-        """Tiles, checkpoint, lock, publication: each durable before the next."""
+    async def _sign(self, sequencer: Sequencer, size: int) -> None:
+        begun = time.perf_counter()
+        count = size - self._base
+        try:
+            await self._on_disk(self._write, size, self._signer_for(size))
+            if self._witnesses is None:
+                self.published = await self._on_disk(self._serve, self._state.checkpoint)
+        except LedgerError as error:
+            self.error = sequencer.held_back = error
+            raise
+        del self._entries[:count]
+        del self._leaves[:count]
+        self._base = size
+        self.error = sequencer.held_back = None
+        self.seconds = time.perf_counter() - begun
+        log.info("signed", extra={"size": size, "entries": count, "seconds": round(self.seconds, 4)})
+
+    async def _cosign_and_serve(self, *, starting: bool = False) -> None:
+        """Have the newest signed checkpoint cosigned, and serve it; QuorumError if too few witnesses did."""
+        witnesses, state = self._witnesses, self._state
+        assert witnesses is not None  # without witnesses nothing waits
+        served = self.published.checkpoint if self.published.size == state.size else b""
+        try:
+            note = await witnesses.cosign(state.checkpoint, state.size, served)
+        finally:
+            if starting:  # also where others make the quorum: one that knows more is reason to look
+                witnesses.require_no_conflict()
+        try:
+            self.published = await self._on_disk(self._serve, note)
+        except StorageError as error:
+            self.error = error
+            raise
+        self.error = None
+        log.info("published", extra={"size": state.size})
+
+    def _too_old_for_witnesses(self, sequencer: Sequencer) -> bool:
+        """Whether a witness refuses a manifest whose time is past the log's own skew: a new one is then due."""
+        if self._witnesses is None or not self._witnesses.refused():
+            return False
+        parameters = sequencer.admission.view.read(LogRecord)
+        return parameters is not None and time.time() - sequencer.admission.log_time > parameters.skew
+
+    async def _on_disk(self, work: Callable[..., _T], *arguments: object) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._disk, work, *arguments)
+
+    def _serve(self, note: bytes) -> Published:
+        write_checkpoint(self._folder, note)
+        return Published(self._state.size, self._state.root, note)
+
+    def _write(self, size: int, signer: Signer) -> None:
+        """Tiles, checkpoint, lock: each durable before the next."""
         writer = self._writer
         taken = writer.size - self._base  # more than none when an earlier try met a full disk
         wanted = size - self._base
         writer.extend(self._entries[taken:wanted], self._leaves[taken:wanted])
         root = writer.root()
         writer.flush()
-        note = sign_checkpoint(self._signer, Checkpoint(self._origin, size, root))
+        note = sign_checkpoint(signer, Checkpoint(self._origin, size, root))
         state = LockState(self._state.log, self._state.instance, size, root, note)
         try:
             self._lock.compare_and_swap((self._state.size, self._state.root), state)
@@ -157,8 +277,6 @@ class Publisher:
                 self._state = state  # it got there before the disk failed: the next try goes on from it
             raise
         self._state = state
-        write_checkpoint(self._folder, note)
-        return Published(size, root, note)
 
     def close(self) -> None:
         """Let go of the thread that writes."""

@@ -7,21 +7,23 @@ validity periods by log time, the time in the last manifest (DESIGN rule 4).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ledger.errors import LedgerError, MalformedError
+from ledger.evidence.timeline import state_of
 from ledger.identifiers import identify
 from ledger.identifiers import subject as subject_of
 from ledger.log import proofs
-from ledger.state.records import ZERO_HEAD, BatchRecord, LogRecord, Part, decode_record, record_key
+from ledger.state.records import KINDS, ZERO_HEAD, BatchRecord, LogRecord, Part, decode_record, record_key
 from ledger.statements import Statement, decode_statement, subjects
 from node.node import Node
 from node.outbox import AnchorRecord
+from node.state_proofs import Asked, StateAnswer, prove_state
 
 _TIMES_KEPT = 4096
-_ENDED = frozenset({"revoked", "retired", "withdrawn"})
 
 
 class NotFoundError(LedgerError):
@@ -258,6 +260,23 @@ class Queries:
         proof = proofs.consistency_proof(old, wanted, self._node.reader.nodes(wanted).get_node)
         return Consistency(old, wanted, proof, self._root(old), self._root(wanted))
 
+    def state_proof(
+        self, subjects: Sequence[str] = (), keys: Sequence[bytes] = (), batch: int | None = None, kind: str = ""
+    ) -> StateAnswer:
+        """Prove what the state held at the end of a batch (default: of the published checkpoint). For any thread.
+
+        Asks for the records that typed `subjects` name (`kind` as for `record`), then for those under `keys` (32 bytes
+        each).
+
+        Raises:
+            MalformedError: no typed subject, no key, or more than can be asked for at once.
+            NotRetainedError: the state at the end of that batch cannot be proven, or not any more.
+
+        """
+        places = [self._place(subject, kind) for subject in subjects]
+        asked = [Asked.at((KINDS[found], *parts)) for found, parts in places] + [Asked(key) for key in keys]
+        return prove_state(self._index, self._node.served, self._node.publisher.published, asked, batch)
+
     def _root(self, size: int) -> bytes:
         published = self._node.publisher.published
         if size == published.size:
@@ -311,17 +330,30 @@ class Queries:
             raise NotFoundError(f"There is no anchor of size {size}", where="size", remedy="Sizes are in /v1/anchors")
         return found[0]
 
+    def anchor_evidence(self, size: int) -> bytes:
+        """The newest chain evidence kept for the anchor of exactly this log size, or NotFoundError."""
+        self.anchor(size)
+        worker = self._node.anchors
+        found = worker.evidence_for(size) if worker is not None else None
+        if found is None or found[0] != size:
+            raise NotFoundError(
+                f"There is no chain evidence for the anchor of size {size} yet",
+                where="size",
+                remedy="The node asks its chain again by itself; ask later, or name a block",
+            )
+        return found[1]
 
-def state_of(record: Any, time: int) -> str:
-    """The state of a record at log time `time`: what was decided once for all, then its period, then what is stored."""
-    if isinstance(record, LogRecord):
-        return "open" if record.successor is None else "sealed"
-    state = getattr(record, "state", "enrolled")
-    exp, nbf = getattr(record, "exp", None), getattr(record, "nbf", None)
-    if state in _ENDED:
-        return str(state)
-    if exp is not None and time >= exp:
-        return "expired"
-    if nbf is not None and time < nbf:
-        return "not-yet-valid"
-    return str(state)
+    def prove_anchor(self, size: int, block: int) -> bytes:
+        """Chain evidence for the anchor of exactly this log size under one block, asked from the chain now.
+
+        Waits for the chain: not for the event loop. Raises NotFoundError where there is no such anchor at that block.
+        """
+        anchor = self.anchor(size)
+        worker = self._node.anchors
+        if worker is None or block < anchor.block:
+            raise NotFoundError(
+                f"Size {size} is anchored in block {anchor.block}, not yet in block {block}",
+                where="block",
+                remedy="Name a later block",
+            )
+        return worker.prove(size, block=block).evidence

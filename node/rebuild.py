@@ -26,9 +26,11 @@ from ledger.store.index import Index
 from ledger.store.journal import JournalCopy, look_at
 from ledger.store.lock import CheckpointLock, LockStatus
 from ledger.store.replay import replay
+from ledger.store.state_tree import Retention
 from ledger.store.tiles import TileReader
 from node.config import Config
 from node.recovery import DataFolder
+from node.retention import anchored, pins_of, retention_of
 
 NEW: Final = "index.new"
 OLD: Final = "index.old"
@@ -38,12 +40,16 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class RebuildReport:
-    """What was built: entries covered, seconds taken, root over all of them, checksum of the index (32 bytes each)."""
+    """What was built: entries covered, seconds taken; root over all of them, checksum of the index, state root.
+
+    The state root, of the tree over all records, was equal to that in every manifest. 32 bytes each.
+    """
 
     entries: int
     seconds: float
     root: bytes
     checksum: bytes
+    state: bytes
 
     def as_json(self) -> dict[str, Any]:
         """The report as a JSON object."""
@@ -53,6 +59,7 @@ class RebuildReport:
             "per_second": round(self.entries / self.seconds) if self.seconds else 0,
             "root": self.root.hex(),
             "checksum": self.checksum.hex(),
+            "state": self.state.hex(),
         }
 
 
@@ -69,7 +76,7 @@ def rebuild(config: Config, progress: Progress | None = None) -> RebuildReport:
     if not folder.instance.exists():
         raise RefusedStartError("There is no log here", where=str(folder.path), remedy="Run `tial init` first")
     with CheckpointLock.open(config.path(config.lock), folder.path) as lock:
-        return _rebuild(folder, _signed(folder, lock), progress)
+        return _rebuild(folder, _signed(folder, lock), retention_of(config.state), progress)
 
 
 def _signed(folder: DataFolder, lock: CheckpointLock) -> tuple[int, bytes]:
@@ -84,7 +91,9 @@ def _signed(folder: DataFolder, lock: CheckpointLock) -> tuple[int, bytes]:
     return checkpoint.size, checkpoint.root
 
 
-def _rebuild(folder: DataFolder, signed: tuple[int, bytes], progress: Progress | None) -> RebuildReport:
+def _rebuild(
+    folder: DataFolder, signed: tuple[int, bytes], retention: Retention, progress: Progress | None
+) -> RebuildReport:
     begun = time.perf_counter()
     size, root = signed
     journal = look_at(folder.journal)
@@ -97,14 +106,15 @@ def _rebuild(folder: DataFolder, signed: tuple[int, bytes], progress: Progress |
     new = folder.path / NEW
     _remove(new)
     try:
-        with Index.open(new) as index, _rarely_collecting():
+        with Index.open(new, retention) as index, rarely_collecting():
+            index.tree.pins = pins_of(index, anchored(folder.outbox, index))
             tree = CompactRange()
             step = None if progress is None else _telling(progress, journal.next_index)
             replay(index, TileReader(folder.served).iter_entries(0, size), tree=tree, progress=step)
             _require_root(folder, size, tree.root(), root)
             replay(index, _tail(journal, size), tree=tree, progress=step)
             seconds = time.perf_counter() - begun
-            report = RebuildReport(index.covers, seconds, tree.root(), index.checksum())
+            report = RebuildReport(index.covers, seconds, tree.root(), index.checksum(), index.tree.current)
     except BaseException:
         _remove(new)
         raise
@@ -113,7 +123,7 @@ def _rebuild(folder: DataFolder, signed: tuple[int, bytes], progress: Progress |
 
 
 @contextmanager
-def _rarely_collecting() -> Iterator[None]:
+def rarely_collecting() -> Iterator[None]:
     """A replay makes no reference cycles: looking for them at the usual pace takes a thirtieth of the time."""
     usual = gc.get_threshold()
     gc.set_threshold(100_000, *usual[1:])

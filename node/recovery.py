@@ -2,8 +2,9 @@
 
 Nothing here signs or acknowledges. Each doubt ends in `RefusedStartError` with what was found and what to do. The lock
 says which checkpoint was signed last; data behind it was rolled back, data ahead of it means that the lock was. The
-chain, where it answers, must not know more than the log. Only an operator's explicit word recovers a lock, and only
-while the chain's final head agrees with the log.
+chain, where it answers, must not know more than the log. Every checkpoint that is there must be signed by the note key
+that was in force at its size. Only an operator's explicit word recovers a lock, and only while the chain's *final* head
+agrees with the log: a newer one may still be undone.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ledger.errors import CorruptError, LedgerError, MalformedError, RefusedStartError, UnavailableError
 from ledger.log.checkpoint import Checkpoint
-from ledger.log.notes import Note
+from ledger.log.notes import Note, NoteSignatureError
+from ledger.state.log_keys import LogKeys
 from ledger.state.records import BatchRecord, LogRecord
 from ledger.state.view import Overlay
 from ledger.statements import Statement, decode_statement
@@ -25,12 +28,23 @@ from ledger.store.index import Index
 from ledger.store.journal import Journal
 from ledger.store.lock import CheckpointLock, LockState, LockStatus
 from ledger.store.replay import replay
+from ledger.store.state_tree import Retention
 from ledger.store.tiles import TileReader, TileWriter
+from node.keyring import read_log_keys
+from node.retention import anchored, pins_of
 
 log = logging.getLogger(__name__)
 
-ChainHead = Callable[[bytes], tuple[int, bytes] | None]
-"""Asks the chain for its head of the log with this id: (size, root), None where it knows none; UnavailableError."""
+
+class ChainHeads(NamedTuple):
+    """What the chain holds of a log, each as (size, root): newest at all, and newest in a final block, if any."""
+
+    newest: tuple[int, bytes]
+    final: tuple[int, bytes] | None
+
+
+ChainHead = Callable[[bytes], ChainHeads | None]
+"""Asks the chain for its heads of the log with this id, None where it knows none; UnavailableError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +97,7 @@ class Recovered:
     index: Index
     tail: list[bytes]
     counts: Counter[str]
+    keys: LogKeys
 
     def close(self) -> None:
         """Release files and locks, the lock last, each even where another one fails."""
@@ -91,7 +106,14 @@ class Recovered:
                 stack.callback(store.close)
 
 
-def open_log(folder: DataFolder, lock_path: Path, chain_head: ChainHead | None, *, recover_lock: bool) -> Recovered:
+def open_log(
+    folder: DataFolder,
+    lock_path: Path,
+    chain_head: ChainHead | None,
+    *,
+    recover_lock: bool,
+    retention: Retention | None = None,
+) -> Recovered:
     """Open the log, or refuse. `recover_lock` is the operator's explicit word that a lock may be written anew."""
     if not folder.instance.exists():
         raise RefusedStartError("There is no log here", where=str(folder.path), remedy="Run `tial init` first")
@@ -102,19 +124,24 @@ def open_log(folder: DataFolder, lock_path: Path, chain_head: ChainHead | None, 
         opened.append(journal)
         genesis = _genesis(folder, journal)
         anchored = _ask_chain(chain_head, genesis.leaf)
-        state = _signed_state(folder, lock, genesis, anchored, chain_head is not None, recover_lock)
+        state, doubt = _signed_state(folder, lock, genesis, anchored, chain_head is not None, recover_lock)
         writer = _writer(folder, state, journal)
-        _compare_with_chain(folder, state, anchored)
-        index = _caught_up_index(folder, state, journal)
+        _compare_with_chain(folder, state, None if anchored is None else anchored.newest)
+        index = _caught_up_index(folder, state, journal, retention)
         opened.append(index)
         tail = [entry for _, entry in journal.replay(state.size)]
         counts = _open_batch(folder, index, state, tail)
+        keys = _keys(folder, index, state, tail)
+        _check_signatures(folder, keys, state)
+        if doubt:  # last: nothing that is checked above may speak against it
+            log.warning("lock recovered on the operator's word", extra={"doubt": doubt, "size": state.size})
+            lock.recover(state)
     except BaseException:
         for store in opened:
             store.close()
         lock.close()
         raise
-    return Recovered(folder, genesis, lock, state, journal, writer, index, tail, counts)
+    return Recovered(folder, genesis, lock, state, journal, writer, index, tail, counts, keys)
 
 
 def _genesis(folder: DataFolder, journal: Journal) -> Statement:
@@ -128,7 +155,7 @@ def _genesis(folder: DataFolder, journal: Journal) -> Statement:
     return decode_statement(first[1])
 
 
-def _ask_chain(chain_head: ChainHead | None, log_id: bytes) -> tuple[int, bytes] | None:
+def _ask_chain(chain_head: ChainHead | None, log_id: bytes) -> ChainHeads | None:
     if chain_head is None:
         return None
     try:
@@ -142,11 +169,14 @@ def _signed_state(
     folder: DataFolder,
     lock: CheckpointLock,
     genesis: Statement,
-    anchored: tuple[int, bytes] | None,
+    anchored: ChainHeads | None,
     chain_configured: bool,
     recover_lock: bool,
-) -> LockState:
-    """What was signed last, from an intact lock, or from the data where an operator and the chain stand behind it."""
+) -> tuple[LockState, str]:
+    """What was signed last, from an intact lock, or from the data where an operator and the chain stand behind it.
+
+    Returns it with the doubt that the operator's word overcame, "" for none: the lock is then to be recovered.
+    """
     reading = lock.read()
     published = TileReader(folder.served).checkpoint()
     newest = None if published is None else Checkpoint.parse(Note.parse(published).text)
@@ -158,21 +188,52 @@ def _signed_state(
     elif newest is not None and newest.size > reading.state.size:
         doubt = f"The lock (size {reading.state.size}) is older than the data (published size {newest.size})"
     if not doubt and reading.state is not None:
-        return reading.state
+        return reading.state, ""
     remedy = "Start with --recover-lock once the chain answers, and its final head agrees with this log"
     if not recover_lock or newest is None or published is None:
         raise RefusedStartError(doubt, where="lock", remedy=remedy)
     if not chain_configured or anchored is None:
         raise RefusedStartError(f"{doubt}; the chain does not answer for it", where="lock", remedy=remedy)
-    if anchored[0] <= 1 < newest.size:
+    if anchored.final is None or anchored.final[0] <= 1 < newest.size:
         raise RefusedStartError(
-            f"{doubt}; the chain knows of no anchor of this log that could stand for it", where="lock", remedy=remedy
+            f"{doubt}; the chain knows of no final anchor of this log that could stand for it",
+            where="lock",
+            remedy=remedy,
         )
     state = LockState(genesis.leaf, folder.instance.read_bytes(), newest.size, newest.root, published)
-    _compare_with_chain(folder, state, anchored)
-    log.warning("lock recovered on the operator's word", extra={"doubt": doubt, "size": newest.size})
-    lock.recover(state)
-    return state
+    for head in anchored:
+        _compare_with_chain(folder, state, head)
+    return state, doubt
+
+
+def _keys(folder: DataFolder, index: Index, state: LockState, tail: list[bytes]) -> LogKeys:
+    """The log's keys by now, from the statements that changed them."""
+    reader = TileReader(folder.served)
+    return read_log_keys(index, lambda at: reader.entry(at) if at < state.size else tail[at - state.size])
+
+
+def _check_signatures(folder: DataFolder, keys: LogKeys, state: LockState) -> None:
+    """The checkpoint in the lock and the one that is served must be signed by the note key of their size."""
+    for where, note in (
+        ("lock", state.checkpoint),
+        (folder.served / "checkpoint", TileReader(folder.served).checkpoint()),
+    ):
+        if not note:
+            continue
+        try:
+            checkpoint = keys.open_checkpoint(note)
+        except (MalformedError, NoteSignatureError) as error:
+            raise RefusedStartError(
+                f"The checkpoint that is kept is not this log's: {error.detail}",
+                where=str(where),
+                remedy="Somebody put it there: keep it as evidence, restore the newest copy or a mirror",
+            ) from error
+        if checkpoint.size == state.size and checkpoint.root != state.root:
+            raise RefusedStartError(
+                f"Two checkpoints of size {state.size} are signed, with different roots",
+                where=str(where),
+                remedy="The note key signed a fork: keep both as evidence, seal the log, name a successor",
+            )
 
 
 def _writer(folder: DataFolder, state: LockState, journal: Journal) -> TileWriter:
@@ -221,18 +282,19 @@ def entries_from(folder: DataFolder, state: LockState, journal: Journal, start: 
         yield entry
 
 
-def _caught_up_index(folder: DataFolder, state: LockState, journal: Journal) -> Index:
+def _caught_up_index(folder: DataFolder, state: LockState, journal: Journal, retention: Retention | None) -> Index:
     """Open the index and bring it to the journal's end; one that is ahead or unreadable is built anew."""
     try:
-        index = Index.open(folder.index)
+        index = Index.open(folder.index, retention)
         if index.covers > journal.next_index:
             index.close()
             raise CorruptError(f"The index covers {index.covers} entries, the log has {journal.next_index}")
     except CorruptError as error:
         log.warning("index is built anew", extra={"error": error.explain()})
         Index.destroy(folder.index)
-        index = Index.open(folder.index)
+        index = Index.open(folder.index, retention)
     try:
+        index.tree.pins = pins_of(index, anchored(folder.outbox, index))
         behind = journal.next_index - index.covers
         if behind:
             log.info("index catches up", extra={"entries": behind})

@@ -16,9 +16,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ledger.crypto.digests import kid as kid_of
-from ledger.crypto.suites import Signer
 from ledger.errors import LedgerError, UnavailableError
 from ledger.log.group import GroupTree
 from ledger.state.records import ActorRecord
@@ -28,6 +28,8 @@ from ledger.store.index import Index
 from ledger.store.journal import Journal
 from node.admission import Admission, Group
 from node.clock import ClockGuard
+from node.document_check import Fitness, Mapping
+from node.keyring import KeyRing
 from node.submission import Admitted, Answer, Outcome, Refused, Run
 from node.verifiers import Check, VerifierPool
 
@@ -37,6 +39,8 @@ MAX_LAG = 2
 """Seconds that log time may be behind the clock when a group is formed (DESIGN rule 4)."""
 MAX_GROUP = 1024
 """Statements decided in one go: about 30 ms of work, so that small submissions are not held up longer."""
+MAX_TURN = 0.05
+"""Seconds of deciding in one go: statements with many consents take longer, and others wait meanwhile."""
 MAX_WAITING = 32_768
 """Statements that may wait for their turn; beyond it submitters are asked to come back."""
 KEY_CACHE = 10_000
@@ -60,8 +64,13 @@ class HeldBackError(UnavailableError):
     code = "held-back"
 
 
-Decoded = tuple[Statement, bytes, bool]
-"""A statement, the key it was checked against (b"" where none was known), and the verdict."""
+class Decoded(NamedTuple):
+    """A statement, the key that it was checked with (b"" where none was known), the verdict, and of its document."""
+
+    statement: Statement
+    key: bytes
+    good: bool
+    fitness: Fitness | None = None
 
 
 @dataclass(slots=True)
@@ -81,7 +90,7 @@ class Sequencer:
         journal: Journal,
         index: Index,
         pool: VerifierPool,
-        signer: Signer,
+        ring: KeyRing,
         guard: ClockGuard,
         *,
         publish_within: int,
@@ -96,13 +105,15 @@ class Sequencer:
         self._journal = journal
         self._index = index
         self._pool = pool
-        self._signer = signer
+        self._ring = ring
         self._guard = guard
+        self._documents = admission.documents
         self._publish_within = publish_within
         self._on_durable = on_durable
         self._observe = observe
         self._disk = ThreadPoolExecutor(1, "journal")
         """A thread of its own: nobody else's work on disks or chains may stand before an acknowledgement."""
+        self._readers = ThreadPoolExecutor(1, "documents")
         self._queue: deque[_Submission] = deque()
         self._waiting = 0
         self._wake = asyncio.Event()
@@ -181,13 +192,29 @@ class Sequencer:
             if key is not None:
                 places.append(len(items))
                 checks.append((st.alg, key[1], st.signed, st.signature))
-            items.append((st, b"" if key is None else key[1], False))
+            items.append(Decoded(st, b"" if key is None else key[1], good=False))
         if checks:
             for place, check, good in zip(places, checks, await self._pool.check(checks), strict=True):
                 item = items[place]
-                assert isinstance(item, tuple)
-                items[place] = (item[0], check[1], good)
+                assert isinstance(item, Decoded)
+                items[place] = item._replace(key=check[1], good=good)
+        await self._examine_documents(items)
         return items
+
+    async def _examine_documents(self, items: list[Decoded | LedgerError]) -> None:
+        """Look at the documents ahead, in a thread: of well-signed statements only, so that no stranger can ask."""
+        wanted: list[tuple[int, Decoded, Mapping]] = []
+        for place, item in enumerate(items):
+            if isinstance(item, Decoded) and item.good:
+                mapping = self._documents.mapping(item.statement, self.admission.view)
+                if mapping is not None:
+                    wanted.append((place, item, mapping))
+        if wanted:
+            found = await asyncio.get_running_loop().run_in_executor(
+                self._readers, lambda: [self._documents.examine(item.statement, mapping) for _, item, mapping in wanted]
+            )
+            for (place, item, _), fitness in zip(wanted, found, strict=True):
+                items[place] = item._replace(fitness=fitness)
 
     def _key_of(self, st: Statement) -> tuple[int, bytes] | None:
         """The public key behind a kid, if its issuer is known. A kid is the key's hash, so this can never go stale."""
@@ -229,7 +256,13 @@ class Sequencer:
         try:
             while self._queue or self._close_asked or committing is not None or not self._stopping:
                 if self._queue or self._close_asked:
-                    taken, closers, size = self._decide()
+                    now = self._guard.now(self.admission.log_time)
+                    closing = self._must_close(now)
+                    if closing and committing is not None:  # the manifest needs the state after what is being written
+                        await committing
+                        committing = None
+                        now = self._guard.now(self.admission.log_time)
+                    taken, closers, size = self._decide(now, closing=closing)
                     group = self.admission.take_group()
                     if committing is not None:
                         await committing
@@ -261,6 +294,7 @@ class Sequencer:
 
     def close(self) -> None:
         """Let go of the thread that writes."""
+        self._readers.shutdown(wait=True)
         self._disk.shutdown(wait=True)
 
     def stop(self) -> None:
@@ -268,17 +302,21 @@ class Sequencer:
         self._stopping = True
         self._wake.set()
 
-    def _decide(self) -> tuple[list[_Submission], list[asyncio.Future[int]], int]:
+    def _must_close(self, now: int) -> bool:
+        """Whether the open batch is closed before anything else is admitted."""
+        due = now > self.admission.log_time + MAX_LAG or not self.admission.begun
+        return bool(self._close_asked) or (due and self._may_admit())
+
+    def _decide(self, now: int, *, closing: bool) -> tuple[list[_Submission], list[asyncio.Future[int]], int]:
         """Decide about what waits; returns the submissions decided, who asked for a manifest, and the size at it."""
         admission = self.admission
-        now = self._guard.now(admission.log_time)
-        size = 0
-        if self._close_asked or (now > admission.log_time + MAX_LAG and self._may_admit()):
-            size = admission.close_batch(now)
+        size = admission.close_batch(now, self._index.tree.current) if closing else 0
         closers, self._close_asked = self._close_asked, []
         taken: list[_Submission] = []
         count = 0
-        while self._queue and count < MAX_GROUP:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + MAX_TURN
+        while self._queue and count < MAX_GROUP and (not taken or loop.time() < until):
             submission = self._queue.popleft()
             taken.append(submission)
             count += len(submission.items)
@@ -294,7 +332,7 @@ class Sequencer:
     def _may_admit(self) -> bool:
         """Whether anything that waits could enter the log: what cannot must not make it grow by a manifest."""
         waiting = (item for submission in self._queue for item in submission.items)
-        return not self.admission.sealed and any(isinstance(item, tuple) for item in waiting)
+        return not self.admission.sealed and any(isinstance(item, Decoded) for item in waiting)
 
     async def _commit(
         self, group: Group, taken: list[_Submission], closers: list[asyncio.Future[int]], size: int
@@ -340,7 +378,7 @@ class Sequencer:
         first = group.manifests[0][1] + 1 if group.manifests and group.manifests[0][1] == group.first else group.first
         leaves = group.leaves[first - group.first :]
         tree = GroupTree(leaves) if leaves else None
-        signed = b"" if tree is None else self._acknowledge(first, tree, group.log_time)
+        signed = b"" if tree is None else self._acknowledge(first, tree, group)
         for submission in taken:
             runs: list[Run] = []
             for start, run in _runs(submission.outcomes):
@@ -348,23 +386,25 @@ class Sequencer:
                     proof = tree.range_proof(start - first, len(run))
                     runs.append(Run(start, len(run), signed, proof))
                 else:
-                    signed_again = self._acknowledge(start, GroupTree([item.leaf for item in run]), group.log_time)
+                    signed_again = self._acknowledge(start, GroupTree([item.leaf for item in run]), group)
                     runs.append(Run(start, len(run), signed_again, []))
             if submission.sign_refusals:
                 self._sign_refusals(submission, group)
             if not submission.done.done():
                 submission.done.set_result(Answer(submission.outcomes, runs))
 
-    def _acknowledge(self, first: int, tree: GroupTree, time: int) -> bytes:
-        publish_by = time + self._publish_within
-        ack = Acknowledgement(self.admission.log_id, first, tree.size, tree.root, time, publish_by)
-        return sign_acknowledgement(self._signer, ack)
+    def _acknowledge(self, first: int, tree: GroupTree, group: Group) -> bytes:
+        """Sign with the key in force after the group: once a change of keys is durable the old one signs no more."""
+        publish_by = group.log_time + self._publish_within
+        ack = Acknowledgement(self.admission.log_id, first, tree.size, tree.root, group.log_time, publish_by)
+        return sign_acknowledgement(self._ring.cose_signer(group.cose), ack)
 
     def _sign_refusals(self, submission: _Submission, group: Group) -> None:
         for number, (item, outcome) in enumerate(zip(submission.items, submission.outcomes, strict=True)):
-            if isinstance(outcome, Refused) and isinstance(item, tuple):
-                refusal = Refusal(self.admission.log_id, item[0].act, outcome.reason, group.end, group.log_time)
-                submission.outcomes[number] = Refused(outcome.error, sign_refusal(self._signer, refusal))
+            if isinstance(outcome, Refused) and isinstance(item, Decoded):
+                refusal = Refusal(self.admission.log_id, item.statement.act, outcome.reason, group.end, group.log_time)
+                signer = self._ring.cose_signer(group.cose)
+                submission.outcomes[number] = Refused(outcome.error, sign_refusal(signer, refusal))
 
 
 def _runs(outcomes: Sequence[Outcome]) -> list[tuple[int, list[Admitted]]]:

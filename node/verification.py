@@ -18,22 +18,24 @@ from ledger.errors import LedgerError, MalformedError, UnavailableError
 from ledger.evidence import steps
 from ledger.evidence.past import Past
 from ledger.evidence.report import Report, Step, Verdict
+from ledger.evidence.signers import possible_keys
 from ledger.evidence.standing import compromised, entitled_now, entitled_then, log_time, status_now
 from ledger.evidence.steps import PublicKey
 from ledger.log.checkpoint import Checkpoint
-from ledger.log.notes import Vkey
-from ledger.log.proofs import consistency_proof, inclusion_proof
-from ledger.state.places import place_of_statement, place_of_subject
-from ledger.state.records import KIND_OF, ActorRecord, BatchRecord, LogRecord, TemplateRecord, record_key
+from ledger.log.notes import Note, Vkey
+from ledger.state.log_keys import LogKeys
+from ledger.state.places import place_of_statement
+from ledger.state.records import KIND_OF, LogRecord, TemplateRecord, record_key
 from ledger.state.view import Overlay, Place, View
-from ledger.statements import Statement, decode_statement, subjects
+from ledger.statements import Statement
 from ledger.store.documents import DocumentFolder
 from ledger.store.index import Index
-from ledger.store.tiles import TileReader
 from node.chain.evm import EvmChain
 from node.chain.protocol import Chain, Finality
 from node.chain.rpc import JsonRpc
 from node.config import ChainConfig
+from node.finding import Stores
+from node.log_reading import LogHistory, LogTree
 from node.node import Node
 from node.queries import NotFoundError
 from node.verification_chain import check_chain
@@ -47,7 +49,6 @@ NOT_CHECKED: Final = {
     14: "not checked here: without witnesses nothing shows how fresh the checkpoint is",
 }
 """Steps that this release cannot answer, with the reason."""
-_RECENT: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Snapshot:
     """
 
     log_id: bytes
-    vkey: Vkey
+    keys: LogKeys
     index: Index
     documents: DocumentFolder
     served: Path
@@ -66,55 +67,6 @@ class Snapshot:
     checkpoint: bytes
     chain: Chain | None
     raw: bytes | None = None
-
-
-class LogTree:
-    """The published tree, read from its tiles."""
-
-    def __init__(self, served: Path, size: int) -> None:
-        self.reader = TileReader(served)
-        self.size = size
-
-    def root(self, size: int) -> bytes:
-        """Root at a size from 1 to the published one."""
-        return self.reader.root(size)
-
-    def consistency(self, old: int, new: int) -> list[bytes]:
-        """Consistency proof between two published sizes."""
-        return consistency_proof(old, new, self.reader.nodes(new).get_node)
-
-    def inclusion(self, index: int, size: int) -> list[bytes]:
-        """Inclusion proof at a published size."""
-        return inclusion_proof(index, size, self.reader.nodes(size).get_node)
-
-
-class LogHistory:
-    """What `ledger.evidence.past` asks: answered by the index and the published entries."""
-
-    def __init__(self, index: Index, tree: LogTree) -> None:
-        self._index = index
-        self._tree = tree
-
-    def touches(self, key: bytes, start: int, limit: int) -> list[int]:
-        """Entries that touched a record."""
-        return self._index.history(key, start, limit)
-
-    def entry(self, index: int) -> bytes:
-        """Bytes of a published entry."""
-        if index >= self._tree.size:
-            raise UnavailableError(f"Entry {index} is not published yet", remedy="Ask again in a second")
-        return self._tree.reader.entry(index)
-
-    def manifest_before(self, index: int) -> tuple[int, int] | None:
-        """Last manifest below an entry: the one of the batch before the entry's own."""
-        own = self._index.batch_of_entry(index)
-        if own is None:
-            batch = Overlay(self._index.record).read(BatchRecord)
-            closed = 0 if batch is None else batch.number
-        else:
-            closed = own[0] - 1
-        found = self._index.manifest_of_batch(closed) if closed else None
-        return None if found is None or found >= index else (closed, found)
 
 
 async def verify(node: Node, request: Any, *, chain: Chain | None = None) -> Report:
@@ -134,7 +86,7 @@ async def verify(node: Node, request: Any, *, chain: Chain | None = None) -> Rep
         raw = node.publisher.entry_at(parsed.index)
     own = None if chain is not None else open_chain(node.config.chain)
     snapshot = Snapshot(
-        log_id=node.log_id, vkey=node.vkey, index=node.index, documents=node.documents, served=node.served,
+        log_id=node.log_id, keys=node.keys, index=node.index, documents=node.documents, served=node.served,
         size=published.size, checkpoint=published.checkpoint, chain=chain or own, raw=raw,
     )  # fmt: skip
     try:
@@ -208,7 +160,9 @@ class _Examination:
         request = self._request
         if request.statement is not None:
             return request.statement, request.index
-        index = self._entry_about(request.subject) if request.subject is not None else request.index
+        index = request.index
+        if request.subject is not None:
+            index = Stores(self._snapshot.index, self._tree).entry_about(request.subject)
         assert index is not None
         return self._entry(index), index
 
@@ -228,37 +182,6 @@ class _Examination:
 
     def _touches(self, place: Place, start: int, limit: int) -> list[int]:
         return self._snapshot.index.history(record_key(KIND_OF[place[0]], *place[1:]), start, limit)
-
-    def _entry_about(self, subject: str) -> int:
-        """The entry that made what `subject` names, as it is now."""
-        try:
-            parsed = subjects.parse(subject)
-        except MalformedError as error:
-            raise MalformedError(error.detail, where="subject", remedy=error.remedy) from None
-        if parsed[0] == "batch":
-            manifest = self._snapshot.index.manifest_of_batch(parsed[1])
-            if manifest is not None:
-                return manifest
-            raise NotFoundError(f"No batch {parsed[1]} is closed", where="subject")
-        place = place_of_subject(parsed, subject)
-        record: Any = self._view.read(*place)
-        if record is None and parsed[0] == "actor":
-            place = (ActorRecord, subject)
-            record = self._view.read(*place)
-        if record is None:
-            raise NotFoundError(f"There is no record of {subject}", where="subject")
-        if hasattr(record, "entry"):
-            return int(record.entry)
-        if parsed[0] == "delegation":
-            return self._newest_delegation(place, record.touches)
-        return self._touches(place, 1, 1)[0]
-
-    def _newest_delegation(self, place: Place, touches: int) -> int:
-        """A prefix may have been delegated again: the last delegation among the recent touches."""
-        for index in reversed(self._touches(place, max(1, touches - _RECENT), _RECENT + 1)):
-            if decode_statement(self._entry(index)).type == "delegation":
-                return index
-        raise NotFoundError("The delegation lies too far back in its history; give its index", where="subject")
 
     # -- the steps ------------------------------------------------------------------------------------------------
 
@@ -306,24 +229,14 @@ class _Examination:
                 logs.append(self._past.before(index).read(LogRecord))
             except LedgerError:
                 logs.append(None)  # step 11 reports what is wrong with the history
-        keys = [_introduced(member) for member in _key_members(statement)]
-        for log in logs:
-            if log is not None:
-                keys.append(PublicKey(*log.cose))
-                keys += [PublicKey(member.alg, member.key) for member in log.members]
-        for did in dict.fromkeys([statement.iss, *(consent.iss for consent in statement.consents)]):
-            actor = self._view.read(ActorRecord, did)
-            if actor is not None:
-                waiting = actor.pending.add if actor.pending is not None else ()
-                keys += [PublicKey(key.alg, key.key) for key in (*actor.keys, *waiting)]
-        return keys
+        return possible_keys(statement, self._view, logs)
 
     def _checkpoint(self) -> tuple[Checkpoint | None, Step]:
         """Step 8: the checkpoint given, or our own; signed by the log, and of this very tree."""
         note = self._request.checkpoint or self._snapshot.checkpoint
         if not note:
             return None, Step(8, Verdict.CANNOT_TELL, "No checkpoint is published yet")
-        checkpoint, step = steps.check_checkpoint(note, self._snapshot.vkey)
+        checkpoint, step = steps.check_checkpoint(note, self._vkey(note))
         if checkpoint is None or self._request.checkpoint is None:
             return checkpoint, step
         if checkpoint.size > self._tree.size:
@@ -337,6 +250,14 @@ class _Examination:
             reason = f"The log signed another root for size {checkpoint.size} than it shows: keep this as evidence"
             return checkpoint, Step(8, Verdict.INVALID, reason, (OWN_TILES,), checkpoint.size)
         return checkpoint, step
+
+    def _vkey(self, note: bytes) -> Vkey:
+        """The key in force at the checkpoint's size; the newest for what is no checkpoint, which the step then says."""
+        try:
+            size = Checkpoint.parse(Note.parse(note).text).size
+        except MalformedError:
+            size = self._tree.size
+        return self._snapshot.keys.vkey_for(size)
 
     def _inclusion(self, statement: Statement, index: int | None, checkpoint: Checkpoint | None) -> Step:
         """Step 5: by the proof given, or by our own."""
@@ -373,17 +294,3 @@ class _Examination:
         if index is None:
             return Step(11, Verdict.CANNOT_TELL, "The statement was not found in the log, so nothing was ever issued")
         return entitled_then(self._past, statement, index)
-
-
-def _key_members(statement: Statement) -> list[dict[str, Any]]:
-    """Keys that a statement introduces itself; their authority is step 11's question."""
-    body = statement.body
-    if statement.type == "genesis":
-        return [body["keys"]["cose"], *body["root"]["members"]]
-    if statement.type == "log":
-        return [body["keys"]["cose"]] if "keys" in body else []
-    return list(body["keys"] if statement.type == "actor" else body.get("add", ()))
-
-
-def _introduced(member: dict[str, Any]) -> PublicKey:
-    return PublicKey(member["alg"], member["key"])

@@ -44,7 +44,8 @@ def check_batch(checks: Sequence[Check]) -> bytes:
     return bytes(suite_by_alg(alg).verify(key, message, signature) for alg, key, message, signature in checks)
 
 
-def _start_worker() -> None:
+def start_worker() -> None:
+    """Set up a verify process: it ends with its parent, and not by the terminal's signals."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the node decides when its workers stop
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_follow_parent, daemon=True).start()
@@ -68,7 +69,7 @@ class VerifierPool:
 
     def _make(self) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("forkserver")
-        return ProcessPoolExecutor(self._processes, mp_context=context, initializer=_start_worker)
+        return ProcessPoolExecutor(self._processes, mp_context=context, initializer=start_worker)
 
     async def warm(self) -> None:
         """Start the workers, so that the first submission does not wait for them."""

@@ -33,10 +33,11 @@ TESSERA_PACKAGE = "github.com/transparency-dev/tessera"
 TESSERA_PROGRAMS = {"tessera-fsck": "cmd/fsck", "tessera-posix": "cmd/conformance/posix"}
 OLDEST_GO = (1, 24)  # what go.mod of Tessera asks for
 AICS = "aics-tlog"
+AICS_WITNESS = "aics-witness"
 AICS_LOCK = bootstrap.ROOT / "tests" / "interop" / "requirements-aics.txt"
 AICS_PYTHONS = ((3, 12), (3, 14))
 ASK_PYTHON = "import ensurepip, sys, venv; print(sys.executable, *sys.version_info[:2])"
-PEERS = (*TESSERA_PROGRAMS, AICS)
+PEERS = (*TESSERA_PROGRAMS, AICS, AICS_WITNESS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,25 +86,25 @@ def _go_build(go: str, package: str, program: Path) -> None:
     unfinished.replace(program)
 
 
-def aics() -> Peer:
-    """Install aics-tlog into an environment of its own."""
-    found = re.search(rf"^{AICS}==(\S+)", AICS_LOCK.read_text(encoding="utf-8"), re.MULTILINE)
-    version = found[1] if found else "unknown"
+def aics(name: str) -> Peer:
+    """Install aics-tlog and aics-witness into one environment of their own; returns the one that is named."""
+    versions = dict(re.findall(r"^([a-z-]+)==(\S+)", AICS_LOCK.read_text(encoding="utf-8"), re.MULTILINE))
+    version = versions.get(name, "unknown")
     python = next(_pythons(), None)
     if python is None:
         oldest, newest = (".".join(map(str, bound)) for bound in AICS_PYTHONS)
         return Peer(version, "Apache-2.0", absent=f"no Python {oldest} to {newest} with the module venv is installed")
     stamp = bootstrap.key(AICS_LOCK, str(python), _say_version(str(python), "--version"))
-    folder = bootstrap.cache() / f"{AICS}-{version}-{stamp[:16]}"
+    folder = bootstrap.cache() / f"{AICS}-{versions.get(AICS, 'unknown')}-{stamp[:16]}"
     folder.mkdir(parents=True, exist_ok=True)
     with bootstrap.only_one(folder):
         if bootstrap.read(folder / ".complete") != stamp:
-            bootstrap.say(f"{AICS} {version} into {folder}")
+            bootstrap.say(f"{AICS} and {AICS_WITNESS} into {folder}")
             environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
             bootstrap.run([str(python), "-m", "venv", str(folder)], cwd=folder, env=environment)
             bootstrap.pip(folder, "install", "--require-hashes", "--requirement", str(AICS_LOCK))
             bootstrap.write(folder / ".complete", stamp)
-    return Peer(version, "Apache-2.0", str(folder / "bin" / AICS))
+    return Peer(version, "Apache-2.0", str(folder / "bin" / name))
 
 
 def _pythons() -> Iterator[Path]:
@@ -132,7 +133,7 @@ def _say_version(*command: str) -> str:
 def build(names: Sequence[str]) -> dict[str, Peer]:
     """Build the peers named; BootstrapError where one cannot be although its toolchain is here."""
     peers = tessera([name for name in names if name in TESSERA_PROGRAMS])
-    return peers | ({AICS: aics()} if AICS in names else {})
+    return peers | {name: aics(name) for name in (AICS, AICS_WITNESS) if name in names}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -19,10 +19,12 @@ import pytest
 from ledger.crypto.suites import Signer, suite_by_name
 from ledger.errors import Rejection
 from ledger.identifiers.did_key import did_key
+from ledger.log.note_key import note_key_text
 from ledger.state.reasons import Reason
 from ledger.state.records import KIND_OF, ActorRecord, BatchRecord, LogRecord, Part, encode_record, record_key
 from ledger.state.rules1.log import log_did
 from ledger.state.transition import transition
+from ledger.state.tree import fold, leaf_hash, record_hash
 from ledger.state.view import MemoryState
 from ledger.statements import Draft, Statement, decode_statement, make_consent, sign, subjects
 
@@ -62,6 +64,12 @@ def key_entry(signer: Signer, purposes: Sequence[str] = ("consent", "statement")
     return {"alg": signer.suite.alg, "key": signer.public_key, "purposes": list(purposes), **dates}
 
 
+def note_entry(note: Signer, cose: Signer, log_id: bytes = b"") -> dict[str, Any]:
+    """A note key with its proof: for a genesis, or for a change of the log with this id."""
+    proof = note.sign(note_key_text("example.org/log", log_id, cose.public_key))
+    return {"alg": note.suite.alg, "key": note.public_key, "proof": proof}
+
+
 def genesis_draft(cose: Signer, note: Signer, roots: Sequence[Party], threshold: int = 2, **body: Any) -> Draft:
     """The genesis of a test log; `body` may override any member."""
     return Draft(
@@ -71,7 +79,7 @@ def genesis_draft(cose: Signer, note: Signer, roots: Sequence[Party], threshold:
             "origin": "example.org/log",
             "keys": {
                 "cose": {"alg": cose.suite.alg, "key": cose.public_key},
-                "note": {"alg": note.suite.alg, "key": note.public_key},
+                "note": note_entry(note, cose),
             },
             "root": {"members": [member(p) for p in roots], "threshold": threshold},
             "suites": [-8, -7],
@@ -149,7 +157,7 @@ class World:
         assert batch is not None
         body = {
             "first": batch.first, "count": len(self.entries) - batch.first, "counts": dict(self.counts),
-            "rules": self.log.rules, **changes,
+            "rules": self.log.rules, "state": state_root(self.state), "began": batch.time, **changes,
         }  # fmt: skip
         sub = sub or f"batch:{batch.number + 1}"
         draft = Draft("manifest", log_did(self.log), sub, self.log_id.hex(), time, body=body)
@@ -211,6 +219,19 @@ class World:
             consents=self.roots[:2] if consents is None else consents, signer=signer or self.cose,
         )  # fmt: skip
 
+    def new_log_keys(self, cose: Signer, note: Signer, *, proof: Mapping[str, Any] | None = None) -> bytes:
+        """A change of the log's keys, which this world signs with from now on."""
+        new = Party("new cose")
+        new.signer, new.did = cose, did_key(cose.public_key, cose.suite.name)
+        keys = {
+            "cose": {"alg": cose.suite.alg, "key": cose.public_key},
+            "note": proof or note_entry(note, cose, self.log_id),
+        }
+        consents = self.roots[:2] if cose.kid == self.cose.kid else [*self.roots[:2], new]
+        raw = self.log_change(consents=consents, keys=keys)
+        self.cose, self.note = cose, note
+        return raw
+
     def root_consents(self, draft: Draft, signer: Signer, roots: Sequence[Party] | None = None) -> list[bytes]:
         digest = draft.consent_digest(signer)
         return [p.consent(digest) for p in (self.roots[:2] if roots is None else roots)]
@@ -245,6 +266,18 @@ class World:
         digest = draft.consent_digest(signer)
         agreeing = add if consents is None else consents
         return sign(draft, signer, [make_consent(s, party.did, FOREVER, digest) for s in agreeing])
+
+    def recovery(
+        self, party: Party, new: Signer, *, by: Party, consents: Sequence[Party] | None = None,
+        agreeing: Sequence[Signer] | None = None, **body: Any,
+    ) -> bytes:  # fmt: skip
+        """A rotation that somebody else asks for: one new key, with the consents of root authorities."""
+        claims = {"seq": self.touches(ActorRecord, party.did)}
+        draft = self.draft("rotation", by.did, party.did, claims, {"add": [key_entry(new)], **body})
+        digest = draft.consent_digest(by.signer)
+        new_keys = [make_consent(s, party.did, FOREVER, digest) for s in ([new] if agreeing is None else agreeing)]
+        roots = self.roots[:2] if consents is None else consents
+        return sign(draft, by.signer, [*new_keys, *(p.consent(digest) for p in roots)])
 
     def delegate(
         self, holder: Party, prefix: str, *, by: Party | None = None, parent: str | None = None, **more: Any
@@ -360,6 +393,14 @@ def state_digest(state: MemoryState) -> str:
     """SHA-256 over all records, encoded, in the order of their keys."""
     rows = {record_key(KIND_OF[place[0]], *place[1:]): encode_record(record) for place, record in state.records.items()}
     return hashlib.sha256(b"".join(k + hashlib.sha256(v).digest() for k, v in sorted(rows.items()))).hexdigest()
+
+
+def state_root(state: MemoryState) -> bytes:
+    """Root of the state tree over all records."""
+    rows = {record_key(KIND_OF[place[0]], *place[1:]): encode_record(record) for place, record in state.records.items()}
+    keys = sorted(rows)
+    leaves = [leaf_hash(key, record_hash(rows[key])) for key in keys]
+    return fold([int.from_bytes(key, "big") for key in keys], leaves, 0)
 
 
 def must_refuse(reason: Reason, world: World, raw: bytes) -> Rejection:

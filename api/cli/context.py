@@ -26,7 +26,7 @@ from api.client import Client, Receipt
 from ledger.crypto import keyfile
 from ledger.crypto.suites import Signer
 from ledger.errors import KeyFileError
-from ledger.evidence.report import moment
+from ledger.evidence.messages import moment
 from ledger.statements import Draft
 from node.config import Config, load_config
 

@@ -1,7 +1,7 @@
 """A node's folder as `tial init` lays it out: tial.toml, log.json, keys/, data/, lock/.
 
-Owns the text of tial.toml and the one change that the command line ever makes to it (`set_chain`), and log.json, the
-public card of the log that others may have.
+Owns the text of tial.toml and the two changes that the command line ever makes to it (`set_chain`, `set_keys`), and
+log.json, the public card of the log that others may have.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ CONFIG = "tial.toml"
 CARD = "log.json"
 _CARD_FORMAT = "tial-log-v1"
 _CHAIN_KEYS = ("url", "chain_id", "contract", "finality")
+_KEY_FILES = ("cose", "note", "next_cose", "next_note")
 _MAX_CARD = 1 << 16
 
 
@@ -86,14 +87,25 @@ authoriser = "keys/anchor-authoriser.key"
 
 def set_chain(path: Path, chain: Mapping[str, object]) -> None:
     """Put the address of a chain into the section [chain] of a tial.toml; all else stays as it is."""
+    _set_section(path, "chain", _CHAIN_KEYS, _chain_lines(chain))
+
+
+def set_keys(path: Path, keys: Mapping[str, str]) -> None:
+    """Put the names of the log's key files into the section [keys] of a tial.toml: all four, an empty one left out."""
+    lines = "".join(f"{name} = {orjson.dumps(keys[name]).decode()}\n" for name in _KEY_FILES if keys.get(name))
+    _set_section(path, "keys", _KEY_FILES, lines)
+
+
+def _set_section(path: Path, name: str, owned: Sequence[str], lines: str) -> None:
+    """Write `lines` in place of the `owned` keys of a section."""
     text = path.read_text(encoding="utf-8")
-    head, mark, tail = text.partition("\n[chain]\n")
+    head, mark, tail = text.partition(f"\n[{name}]\n")
     if not mark:
         head, tail = text.rstrip("\n") + "\n", ""
     section, following = _until_next_section(tail)
-    kept = [line for line in section.splitlines() if not re.match(rf"\s*({'|'.join(_CHAIN_KEYS)})\s*=", line)]
-    lines = "\n".join(kept)
-    changed = f"{head}\n[chain]\n{_chain_lines(chain)}{lines}\n{following}"
+    kept = [line for line in section.splitlines() if not re.match(rf"\s*({'|'.join(owned)})\s*=", line)]
+    rest = "\n".join(kept)
+    changed = f"{head}\n[{name}]\n{lines}{rest}\n{following}"
     tomllib.loads(changed)
     temporary = path.with_suffix(".toml.new")
     temporary.write_text(changed, encoding="utf-8")

@@ -24,14 +24,18 @@ from api.cli.options import NO_TEXTS
 from ledger.crypto import keyfile
 from ledger.crypto.suites import Signer, suite_by_name
 from ledger.identifiers.did_key import did_key_public
-from ledger.log.notes import ED25519, Vkey
+from ledger.log.checkpoint import Checkpoint
+from ledger.log.notes import ED25519, Note, Vkey
+from ledger.log.tree import leaf_hash
 from ledger.statements import Draft, cbor
 from ledger.statements.header import read_header
 from ledger.store.durable import make_directories
-from node.genesis import Policy, RootMember, create_log, draft_genesis
+from ledger.store.tiles import TileReader
+from node.genesis import Policy, Predecessor, RootMember, create_log, draft_genesis
 from node.recovery import DataFolder
 
 CONSENT_DAYS = 30
+GENESIS = "genesis.act"
 LOG_KEYS = {
     "cose": "ed25519",
     "note": "ed25519",
@@ -65,6 +69,9 @@ def init(
     chain: Annotated[str, typer.Option(metavar="URL", help="JSON-RPC address of the chain to anchor on")] = "",
     chain_id: Annotated[int, typer.Option(help="Its chain id")] = 0,
     contract: Annotated[str, typer.Option(help="Address of the anchor contract")] = "",
+    succeeds: Annotated[
+        str, typer.Option(metavar="FOLDER|ID,SIZE,ROOT", help="Log that this one follows, at a signed size of it")
+    ] = "",
 ) -> None:
     """Make a log: keys, configuration, and the genesis that the root authorities agree to."""
     if genesis is not None:
@@ -77,26 +84,28 @@ def init(
     if needed > count:
         raise UsageError(f"The threshold {needed} is more than {count} authorities", where="--threshold")
     Vkey(origin, ED25519, suite_by_name("ed25519").generate().public_key)  # refuses an unusable name before any file
-    if (folder / CONFIG).exists() or (folder / "keys").exists():
-        raise UsageError("There is a node here already", where=str(folder), remedy="Choose another --folder")
+    _refuse_used(folder)
+    predecessor = _predecessor(succeeds) if succeeds else None
     keys = {name: suite_by_name(suite).generate() for name, suite in LOG_KEYS.items()}
     roots = [] if member else [suite_by_name("ed25519").generate() for _ in range(root)]
     members = [RootMember(did, *did_key_public(did)) for did in member] or [
         RootMember(party_of(signer), signer.suite.name, signer.public_key) for signer in roots
     ]
     policy = Policy(skew=skew, rotation_delay=rotation_delay)
-    draft = draft_genesis(origin, keys["cose"], keys["note"], members, needed, policy, int(time.time()))
+    draft = draft_genesis(
+        origin, keys["cose"], keys["note"], members, needed, policy, int(time.time()), predecessor=predecessor
+    )
     chain_values = {"url": chain, "chain_id": chain_id, "contract": contract} if chain else {}
     act = Act.of(draft, keys["cose"])
     for signer in roots[:needed]:
         act = act.consented(signer, party_of(signer), draft.iat + CONSENT_DAYS * 86_400)
     _lay_out(session, folder, config_text(port=port, chain=chain_values))
     _save_keys(session, folder, keys | {f"root-{n}": signer for n, signer in enumerate(roots, 1)})
+    path = folder / GENESIS
+    session.write(path, act.encode())  # kept: from it a crash on the way can be finished
     if not member:
         _create(session, folder, act, keys["cose"], keys["note"].public_key)
         return
-    path = folder / "genesis.act"
-    session.write(path, act.encode())
     session.show_act(act, f"Written to {path}: have {needed} members consent, then tial init --genesis {path}")
 
 
@@ -109,13 +118,56 @@ def serve(
             "--recover-lock", help="Write a lost signed-checkpoint lock anew; only where the chain agrees with the log"
         ),
     ] = False,
+    clock_checked: Annotated[
+        bool, typer.Option("--clock-checked", help="Start though the log was idle for long: the clock is right")
+    ] = False,
 ) -> None:
     """Run the node until SIGTERM or Ctrl-C: it takes statements, publishes checkpoints, anchors."""
     from api.http.server import serve as run  # noqa: PLC0415 - the server is slow to load, for this command only
 
-    code = run(session.config, recover_lock=recover_lock)
+    code = run(session.config, recover_lock=recover_lock, clock_checked=clock_checked)
     if code:
         raise typer.Exit(code)
+
+
+def _refuse_used(folder: Path) -> None:
+    """A folder with a node in it is refused; one where a crash came before the log was made can be finished."""
+    if not (folder / CONFIG).exists() and not (folder / "keys").exists():
+        return
+    if (folder / GENESIS).exists() and not DataFolder(folder / "data").instance.exists():
+        raise UsageError(
+            "A log was begun here and not finished",
+            where=str(folder),
+            remedy=f"Run tial init --folder {folder} --genesis {folder / GENESIS}, or remove the folder: nothing was"
+            " acknowledged in it",
+        )
+    raise UsageError("There is a node here already", where=str(folder), remedy="Choose another --folder")
+
+
+def _predecessor(text: str) -> Predecessor:
+    """A log to go on from: the folder of its node (or of its data), or ID,SIZE,ROOT as others know it."""
+    path = Path(text)
+    if path.is_dir():
+        served = DataFolder(path / "data" if (path / "data").is_dir() else path).served
+        reader = TileReader(served)
+        note = reader.checkpoint()
+        if note is None:
+            raise UsageError("That log has published nothing", where=str(served), remedy="Give its ID,SIZE,ROOT")
+        signed = Checkpoint.parse(Note.parse(note).text)
+        return Predecessor(leaf_hash(reader.entry(0)), signed.size, signed.root)
+    log, _, rest = text.partition(",")
+    size, _, root = rest.partition(",")
+    try:
+        found = Predecessor(bytes.fromhex(log), int(size), bytes.fromhex(root))
+    except ValueError:
+        found = Predecessor(b"", 0, b"")
+    if (len(found.log), len(found.root)) != (32, 32) or found.size < 2:
+        raise UsageError(
+            "A predecessor is a folder, or ID,SIZE,ROOT of one of its checkpoints",
+            where="--succeeds",
+            remedy="Read size and root from its checkpoint or from the chain",
+        )
+    return found
 
 
 def _lay_out(session: Session, folder: Path, config: str) -> None:

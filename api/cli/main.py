@@ -8,7 +8,25 @@ from typing import Annotated
 
 import typer
 
-from api.cli import assets, chain, changes, demo, init, keys, operate, parties, proofs, rights
+from api.cli import (
+    assets,
+    audit,
+    backup,
+    chain,
+    changes,
+    demo,
+    evidence,
+    init,
+    keys,
+    log_changes,
+    operate,
+    parties,
+    proofs,
+    receipts,
+    rights,
+    state,
+    witness,
+)
 from api.cli.errors import EXIT_CODES, Exit, exit_code, report
 from ledger import __version__
 from ledger.errors import LedgerError
@@ -45,13 +63,20 @@ def options(
 
 init.add(app)
 operate.add(app)
+log_changes.add(operate.log_app)
+backup.add(app)
 app.add_typer(chain.app, name="chain", rich_help_panel="The node")
+app.add_typer(witness.app, name="witness", rich_help_panel="The node")
 app.add_typer(keys.app, name="key", rich_help_panel="Parties and keys")
 app.add_typer(parties.app, name="actor", rich_help_panel="Parties and keys")
 rights.add(app)
 assets.add(app)
 changes.add(app)
 proofs.add(app)
+evidence.add(app)
+audit.add(app)
+app.add_typer(receipts.app, name="receipt", rich_help_panel="Questions and proofs")
+app.add_typer(state.app, name="proof", rich_help_panel="Questions and proofs")
 demo.add(app)
 
 

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from api.cli.context import Session, command, table
-from api.cli.errors import Exit
+from api.cli.errors import Exit, UsageError
+from api.cli.folder import LogCard
+from ledger.crypto import keyfile, secp256k1
+
+if TYPE_CHECKING:
+    from node.chain.deploy import Deployer
+
+_AdminKey = Annotated[Path, typer.Option("--admin", metavar="FILE", help="Key file of the contract's admin")]
 
 anchor_app = typer.Typer(help="Anchor checkpoints on the chain.", no_args_is_help=True)
 index_app = typer.Typer(help="The index, which can always be made again.", no_args_is_help=True)
@@ -31,12 +40,95 @@ def anchor_now(session: Session) -> None:
     session.out(told, table(("anchor", ""), list(told.items())))
 
 
+@command(anchor_app, "register")
+def anchor_register(session: Session, *, admin: _AdminKey) -> None:
+    """Register this log with the contract in tial.toml, and let its sender anchor: a successor's first step there."""
+    with _chain_hand(session, admin) as hand:
+        hand.deployer.register_log(hand.contract, hand.log, hand.card.origin, hand.authoriser)
+        hand.deployer.grant(hand.contract, "ANCHORER_ROLE", hand.sender)
+    told = {"log": hand.log.hex(), "contract": hand.contract, "sender": hand.sender, "authoriser": hand.authoriser}
+    session.out(told, table(("registered", ""), list(told.items())))
+
+
+@command(anchor_app, "seal")
+def anchor_seal(
+    session: Session,
+    *,
+    admin: _AdminKey,
+    size: Annotated[
+        int, typer.Option(min=0, help="Last size that counts (default: the sealed log's, from the node)")
+    ] = 0,
+    root: Annotated[str, typer.Option(help="Root at that size, 64 hex digits")] = "",
+    successor: Annotated[str, typer.Option(metavar="ID", help="Log that goes on (default: as the log says)")] = "",
+) -> None:
+    """Close the log on the chain for ever, with the key of the contract's admin.
+
+    After `tial log seal` the node tells size, root and successor. Where the log is lost or forked, give the last size
+    and root that can be shown: anchors above it become disputed.
+    """
+    if not (size and root):
+        with session.client(operator=True) as client:
+            info = client.log()
+            if info.raw["successor"] is None:
+                raise UsageError(
+                    "The log is not sealed", where="log", remedy="Run tial log seal first, or give --size and --root"
+                )
+            published = client.publish()
+            client.anchor_now()
+        size, root, successor = int(published["size"]), str(published["root"]), successor or str(info.raw["successor"])
+    try:
+        values = (bytes.fromhex(root), bytes.fromhex(successor or "00" * 32))
+    except ValueError:
+        values = (b"", b"")
+    if (len(values[0]), len(values[1])) != (32, 32):
+        raise UsageError("A root and a log id are 64 hexadecimal digits", where="--root, --successor")
+    with _chain_hand(session, admin) as hand:
+        hand.deployer.seal(hand.contract, hand.log, size, *values)
+    told = {"log": hand.log.hex(), "size": size, "root": root, "successor": values[1].hex(), "contract": hand.contract}
+    session.out(told, table(("sealed", ""), list(told.items())))
+
+
+@dataclass(frozen=True, slots=True)
+class _ChainHand:
+    """The contract's admin at work on one log."""
+
+    deployer: Deployer
+    contract: str
+    log: bytes
+    card: LogCard
+    sender: str
+    authoriser: str
+
+
+@contextmanager
+def _chain_hand(session: Session, admin: Path) -> Iterator[_ChainHand]:
+    # The chain's libraries take a second to load: for these commands only.
+    from node.chain.deploy import Deployer  # noqa: PLC0415
+    from node.chain.rpc import JsonRpc  # noqa: PLC0415
+    from node.node import as_chain_signer  # noqa: PLC0415
+
+    config = session.config
+    chain = config.chain
+    if not chain.url:
+        raise UsageError("No chain is configured", where="chain.url", remedy="Put its address into tial.toml")
+    card = LogCard.load(config.base)
+    addresses = [
+        secp256k1.address(keyfile.describe(config.path(p)).public_key) for p in (chain.sender, chain.authoriser)
+    ]
+    rpc = JsonRpc(chain.url, timeout=chain.timeout)
+    try:
+        deployer = Deployer(rpc, as_chain_signer(session.key(admin)))
+        yield _ChainHand(deployer, chain.contract, bytes.fromhex(card.log_id), card, *addresses)
+    finally:
+        rpc.close()
+
+
 @command(index_app, "rebuild")
 def index_rebuild(session: Session) -> None:
     """Build the index anew from the log; the node must not run."""
     from node.rebuild import rebuild  # noqa: PLC0415 - for this command only
 
-    with _bar(session) as bar:
+    with progress_bar(session) as bar:
         report = rebuild(session.config, lambda done, total: bar("entries", done, total))
     told = report.as_json()
     session.out(told, table(("index rebuilt", ""), list(told.items())))
@@ -51,7 +143,7 @@ def log_fsck(
     """Check the log's files against each other and the signed checkpoint; the node must not run."""
     from node.fsck import check  # noqa: PLC0415 - for this command only
 
-    with _bar(session) as bar:
+    with progress_bar(session) as bar:
         report = check(session.config, deep, bar)
     session.out(report.as_json(), report.as_text().rstrip())
     if not report.ok:
@@ -59,7 +151,7 @@ def log_fsck(
 
 
 @contextmanager
-def _bar(session: Session) -> Iterator[Any]:
+def progress_bar(session: Session) -> Iterator[Any]:
     """A progress bar on a terminal's stderr: a function of (what, done, in all)."""
     shown = Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),

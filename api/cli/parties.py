@@ -61,10 +61,15 @@ def rotate(
     remove: Annotated[list[str], typer.Option(metavar="KID", help="Key identifier to take out; repeatable")] = NO_TEXTS,
     cancel: Annotated[int | None, typer.Option(metavar="ENTRY", help="Cancel the rotation of this entry")] = None,
     party: PartyDid = "",
-    of: Annotated[str, typer.Option(metavar="DID", help="Whose rotation an enroller cancels")] = "",
+    of: Annotated[str, typer.Option(metavar="DID", help="Whose keys, where its enroller or the root signs")] = "",
+    root: RootKeys = NO_FILES,
     draft: DraftFile = None,
 ) -> None:
-    """Change a party's keys: in force after the log's rotation delay, and to be cancelled until then."""
+    """Change a party's keys: in force after the log's rotation delay, and to be cancelled until then.
+
+    With --of DID the signer acts for another party: its enroller cancels a rotation; and where the party has no key in
+    force any more, its enroller or a root authority adds one, with the agreement of the root threshold (--root).
+    """
     if not add and not remove and cancel is None:
         raise UsageError("Nothing to change", where="--add", remedy="Give --add, --remove or --cancel")
     signer = session.key(key)
@@ -72,7 +77,8 @@ def rotate(
     with session.client() as client:
         desk = session.desk(client, signer, party)
         act = desk.rotate(fresh, [_kid(text) for text in remove], cancel, of)
-        session.conclude(desk, act, signer, [(other, desk.iss) for other in fresh], out=draft)
+        agreeing = [(other, of or desk.iss) for other in fresh] + consenting(session, root)
+        session.conclude(desk, act, signer, agreeing, out=draft)
 
 
 def _kid(text: str) -> bytes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from base64 import b64encode
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import orjson
 import typer
@@ -14,8 +15,9 @@ from rich.text import Text
 from api.cli.context import Session, command, dated, table
 from api.cli.errors import Exit, UsageError
 from api.client import ApiError, Client, check_inclusion
+from api.offline import is_bundle, verify_file
 from ledger.errors import MalformedError, UnavailableError
-from ledger.evidence.report import moment
+from ledger.evidence.messages import ENGLISH, moment
 from ledger.statements import decode_statement
 
 PROOF_FORMAT: Final = "tial-proof-v1"
@@ -25,6 +27,7 @@ _MEMBERS: Final = ("statement", "index", "size", "proof", "checkpoint")
 _VERDICTS: Final = {"valid": Exit.OK, "invalid": Exit.REFUSED}
 _COLOURS: Final = {"valid": "green", "invalid": "red"}
 _PATIENCE: Final = 30.0
+_T = TypeVar("_T")
 
 
 def add(app: typer.Typer) -> None:
@@ -41,7 +44,7 @@ def show(
 ) -> None:
     """Show what the log holds about something, or one entry."""
     with session.client() as client:
-        if _is_index(what):
+        if is_index(what):
             told = client.entry_view(int(what))
             session.out(told, table((f"entry {what}", ""), list(dated("", told).items())))
             return
@@ -77,7 +80,7 @@ def prove(
     with session.client() as client:
         info = client.log()
         raw = client.entry(index)
-        inclusion = _published_inclusion(client, index)
+        inclusion = when_published(client, index, lambda: client.inclusion(index))
         checkpoint = check_inclusion(info, raw, inclusion)
     proof = {
         "format": PROOF_FORMAT,
@@ -102,17 +105,32 @@ def verify(
     session: Session,
     *,
     what: Annotated[
-        str, typer.Argument(metavar="FILE|ENTRY|SUBJECT", help="A file of `tial prove`, an entry's index, or a subject")
+        str,
+        typer.Argument(
+            metavar="FILE|ENTRY|SUBJECT",
+            help="A file of `tial evidence` or `tial prove`, an entry's index, or a subject",
+        ),
     ],
     document: Annotated[Path | None, typer.Option(help="The document that the statement is about")] = None,
+    policy: Annotated[
+        Path | None, typer.Option(help="Verify a bundle offline: whom you trust, a file of `tial policy init`")
+    ] = None,
+    memory: Annotated[Path | None, typer.Option(help="Offline: file that remembers the checkpoints seen")] = None,
+    now: Annotated[
+        int | None, typer.Option(help="Offline: your clock in Unix seconds (default: this machine's)")
+    ] = None,
+    lang: Annotated[str, typer.Option(help="Offline: language of the report, en or zh")] = ENGLISH,
 ) -> None:
-    """Verify in numbered steps, asking the node and the chain: each is valid, invalid or cannot tell.
+    """Verify in numbered steps: a bundle offline under a policy; anything else by asking the node and the chain.
 
-    Ends with 0 for valid, 1 for invalid, 4 where it cannot be told.
+    Each step is valid, invalid or cannot tell. Ends with 0 for valid, 1 for invalid, 4 where it cannot be told.
     """
+    if policy is not None:
+        verify_offline(session, Path(what), policy, memory=memory, now=now, lang=lang)
+        return
     request = _request(what)
     if document is not None:
-        request["document"] = b64encode(_read(document, _MAX_DOCUMENT)).decode()
+        request["document"] = b64encode(read_bounded(document, _MAX_DOCUMENT)).decode()
     with session.client() as client:
         report = client.verify(request)
     verdict = str(report.get("verdict", ""))
@@ -130,8 +148,19 @@ def verify(
         raise typer.Exit(code)
 
 
+def verify_offline(
+    session: Session, file: Path, policy: Path, *, memory: Path | None, now: int | None, lang: str
+) -> None:
+    """Verify a bundle in numbered steps under a policy, asking nobody; ends with the verdict's exit code."""
+    report = verify_file(file, policy, now=now, memory=memory).report
+    session.out(report.as_json(), report.as_text(lang).rstrip())
+    code = _VERDICTS.get(report.overall.value, Exit.UNAVAILABLE)
+    if code:
+        raise typer.Exit(code)
+
+
 def _request(what: str) -> dict[str, Any]:
-    if _is_index(what):
+    if is_index(what):
         return {"index": int(what)}
     path = Path(what)
     if not path.is_file():
@@ -139,8 +168,11 @@ def _request(what: str) -> dict[str, Any]:
             remedy = "Give a file, an index or a subject"
             raise UsageError(f"There is no file {what[:200]}", where="FILE", remedy=remedy)
         return {"subject": what}
+    if is_bundle(path):
+        remedy = "Name whom you trust with --policy; tial policy init writes a first one"
+        raise UsageError("An evidence bundle is verified under a policy", where="--policy", remedy=remedy)
     try:
-        proof = orjson.loads(_read(path, _MAX_PROOF))
+        proof = orjson.loads(read_bounded(path, _MAX_PROOF))
         if proof["format"] != PROOF_FORMAT:
             raise KeyError("format")
         return {name: proof[name] for name in _MEMBERS}
@@ -150,12 +182,12 @@ def _request(what: str) -> dict[str, Any]:
         ) from error
 
 
-def _published_inclusion(client: Client, index: int) -> Any:
-    """The proof in the published tree; waits where the entry is durable but not published yet."""
+def when_published(client: Client, index: int, ask: Callable[[], _T]) -> _T:
+    """What `ask` gives; asked again where the entry is durable but not published yet."""
     end = time.monotonic() + _PATIENCE
     while True:
         try:
-            return client.inclusion(index)
+            return ask()
         except ApiError as error:
             if error.status >= 500 or client.log().size <= index:
                 raise
@@ -175,11 +207,13 @@ def _history(client: Client, subject: str) -> list[dict[str, Any]]:
     return entries
 
 
-def _is_index(text: str) -> bool:
+def is_index(text: str) -> bool:
+    """Whether this is an entry's index rather than a subject or a file."""
     return text.isascii() and text.isdigit() and len(text) < 20
 
 
-def _read(path: Path, limit: int) -> bytes:
+def read_bounded(path: Path, limit: int) -> bytes:
+    """Read a file of at most `limit` bytes: UsageError where it cannot be read, MalformedError where it is longer."""
     try:
         with path.open("rb") as stream:
             raw = stream.read(limit + 1)

@@ -10,7 +10,7 @@ each of them rests on. A check that fails makes the demonstration fail.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -91,7 +91,7 @@ class Inquiry:
         self.client = client
         self.audit = found
         self.chain = chain
-        self.info = replace(client.log(), vkey=vkey.format())
+        self.info = client.log().trusting(vkey.format())
         self.log_id = found.leaves[0]
 
     def ask(self) -> list[Question]:

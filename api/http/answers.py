@@ -65,10 +65,10 @@ def encode_end(error: LedgerError) -> bytes:
 
 
 def _words(error: LedgerError) -> dict[str, str]:
-    return {"detail": _text(error.detail), "where": _text(error.where), "remedy": _text(error.remedy)}
+    return {"detail": fit_text(error.detail), "where": fit_text(error.where), "remedy": fit_text(error.remedy)}
 
 
-def _text(text: str) -> str:
+def fit_text(text: str) -> str:
     """Text fit for the CBOR profile: errors quote what strangers sent."""
     text = text[:MAX_DETAIL]
     if not text_problem(text):

@@ -16,20 +16,26 @@ from api.http import (
     batches,
     documents,
     entries,
+    evidence,
     health,
     log_info,
     lookups,
     proofs,
+    receipts,
+    scrapi,
     static,
     submit,
     verify,
 )
 from api.http.bulk import Streams
+from api.http.concise import concise_problem
 from api.http.limits import Operator, RateLimiter
 from api.http.problems import MethodError, internal_problem, problem_of
+from ledger import __version__
 from ledger.errors import LedgerError
 from node.node import Node
 from node.queries import NotFoundError, Queries
+from node.receipts import Receipts
 
 _HOT = {
     ("POST", "/v1/statements"): submit.submit,
@@ -41,7 +47,7 @@ _HOT = {
 }
 _ROUTERS = (
     submit.router, documents.router, lookups.router, entries.router, proofs.router, log_info.router, batches.router,
-    static.router, health.router, verify.router,
+    static.router, health.router, verify.router, evidence.router, receipts.router, scrapi.router,
 )  # fmt: skip
 
 
@@ -76,7 +82,7 @@ class Gate:
             scope["app"] = self.app
             response = await endpoint(Request(scope, receive))
         except LedgerError as error:
-            response = problem_of(error)
+            response = _problem(path, error)
         except ClientDisconnect:
             return
         except Exception as error:  # noqa: BLE001 - the last barrier: logged, answered, the node goes on
@@ -88,7 +94,7 @@ def create_app(node: Node) -> Gate:
     """Build the application for a started node."""
     app = FastAPI(
         title="Trusted industrial asset ledger",
-        version="0.1.0",
+        version=__version__,
         description="Signed statements about industrial identifiers and certificates in one append-only log. Every "
         "refusal is an RFC 9457 problem with a stable `code`, the place and the remedy.",
         default_response_class=Response,
@@ -98,6 +104,7 @@ def create_app(node: Node) -> Gate:
     )
     app.state.node = node
     app.state.queries = Queries(node)
+    app.state.receipts = Receipts(node, app.state.queries)
     app.state.streams = Streams(node.config.http.streams, node.config.http.streams_per_client)
     app.state.operator = Operator.from_config(node.config)
     for router in _ROUTERS:
@@ -108,9 +115,14 @@ def create_app(node: Node) -> Gate:
     return Gate(app, RateLimiter(node.config.http.rate, node.config.http.burst))
 
 
-async def _ledger_error(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's signature
+def _problem(path: str, error: LedgerError) -> Response:
+    """A refusal in the form that the path speaks."""
+    return concise_problem(error) if scrapi.owns(path) else problem_of(error)
+
+
+async def _ledger_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, LedgerError)
-    return problem_of(error)
+    return _problem(request.scope["path"], error)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -118,10 +130,10 @@ async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     where = request.scope["path"]
     if error.status_code == 405:
-        response = problem_of(MethodError(f"{request.method} is not a method of this path", where=where))
+        response = _problem(where, MethodError(f"{request.method} is not a method of this path", where=where))
         response.headers.update(error.headers or {})
         return response
-    return problem_of(NotFoundError("There is no such path", where=where, remedy="See /openapi.json"))
+    return _problem(where, NotFoundError("There is no such path", where=where, remedy="See /openapi.json"))
 
 
 async def _gone(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's signature

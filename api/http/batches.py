@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.http.describe import parameter, parameters, problems, sample
+from api.http.describe import binary_answer, parameter, parameters, problems, sample
 from api.http.limits import plain_number, query_number, require_operator
 from api.http.problems import NoChainError
 from api.http.render import json_response
@@ -20,6 +21,7 @@ from node.queries import BatchView, Queries
 router = APIRouter(tags=["batches and anchors"])
 
 MAX_PAGE = 100
+CBOR = "application/cbor"
 _ANCHOR = {
     "size": 4800, "root": "77…", "state": "done", "tx": "c0…", "block": 42, "time": 1780000010, "chain_id": 31337,
 }  # fmt: skip
@@ -128,6 +130,7 @@ def _status(node: Node) -> dict[str, Any] | None:
         "chain_block": status.chain_block,
         "last_answer": status.last_answer,
         "last_error": status.last_error,
+        "evidence": asdict(node.anchors.evidence_status()),
     }
 
 
@@ -141,6 +144,32 @@ async def anchor(request: Request) -> Response:
     """One anchor."""
     queries: Queries = request.app.state.queries
     return json_response(anchor_json(queries.anchor(plain_number(request.path_params["size"], "size", 2**63))))
+
+
+@router.get(
+    "/v1/anchors/{size}/evidence",
+    summary="Get the chain evidence of an anchor",
+    description=(
+        "Deterministic CBOR: root, time and head of the anchor, proven under one block header. Without `block` the "
+        "newest that the node keeps, also while its chain is down; with it the proof under the block that you trust, "
+        "asked from the chain now."
+    ),
+    responses=binary_answer("The evidence", CBOR) | problems(400, 404, 429, 503),
+    openapi_extra=parameters(
+        parameter("size", "path", "Log size", 4800),
+        parameter("block", "query", "Number of a block", 42, required=False),
+    ),
+)
+async def anchor_evidence(request: Request) -> Response:
+    """Chain evidence of one anchor."""
+    queries: Queries = request.app.state.queries
+    size = plain_number(request.path_params["size"], "size", 2**63)
+    block = query_number(request, "block", None, 2**63)
+    if block is None:
+        evidence = queries.anchor_evidence(size)
+    else:
+        evidence = await asyncio.to_thread(queries.prove_anchor, size, block)
+    return Response(evidence, media_type=CBOR, headers={"Cache-Control": "no-store"})
 
 
 @router.post(

@@ -70,6 +70,14 @@ def query_number(request: Request, name: str, default: int | None, maximum: int 
     return default if text is None else plain_number(text, name, maximum)
 
 
+def required_number(request: Request, name: str) -> int:
+    """A whole number of the query, in plain decimal; MalformedError where it is missing or none."""
+    value = query_number(request, name, None)
+    if value is None:
+        raise MalformedError(f"`{name}` is needed", where=name)
+    return value
+
+
 def plain_number(text: str, name: str, maximum: int = MAX_UINT64) -> int:
     """Read a plain decimal number up to `maximum`; MalformedError names the parameter."""
     if text.isascii() and text.isdigit() and len(text) <= 20 and (text == "0" or text[0] != "0"):

@@ -12,6 +12,7 @@ from api.http.describe import problems, sample
 from api.http.limits import require_operator
 from api.http.render import json_response, jsonable
 from ledger.crypto.digests import kid
+from ledger.state.log_keys import LogKeys
 from ledger.state.rules1.log import log_did
 from node.node import Node
 from node.queries import Queries
@@ -27,6 +28,11 @@ _PATHS = {
     "lookup": "/v1/lookup",
     "inclusion": "/v1/proofs/inclusion",
     "consistency": "/v1/proofs/consistency",
+    "receipt": "/v1/receipts/{index}",
+    "proof_file": "/v1/proofs/tlog/{index}",
+    "transparent": "/v1/entries/{index}/transparent",
+    "scrapi": "/entries",
+    "scitt_keys": "/.well-known/scitt-keys",
     "verify": "/v1/verify",
     "openapi": "/openapi.json",
 }
@@ -46,12 +52,14 @@ def describe_log(node: Node, queries: Queries) -> dict[str, Any]:
             "key": record.cose.key.hex(),
             "kid": kid(record.cose.key).hex(),
         },
+        "keys": _keys(node.keys),
         "root": {"members": jsonable(record.members), "threshold": record.threshold},
         "suites": list(record.suites),
         "policy": {"skew": record.skew, "max_age": record.max_age, "rotation_delay": record.rotation_delay},
         "rules": record.rules,
         "witnesses": list(record.witnesses),
         "successor": None if record.successor is None else record.successor.hex(),
+        "predecessor": jsonable(node.genesis.body.get("predecessor")),
         "log_time": batch.time,
         "batches": batch.number,
         "size": node.publisher.size,
@@ -63,6 +71,23 @@ def describe_log(node: Node, queries: Queries) -> dict[str, Any]:
     }
 
 
+def _keys(keys: LogKeys) -> dict[str, list[dict[str, Any]]]:
+    """All keys the log had, oldest first, each with its period: indexes for cose, checkpoint sizes for note."""
+    return {
+        "cose": [
+            {"alg": p.key.alg, "key": p.key.key.hex(), "kid": kid(p.key.key).hex(), "first": p.first, "end": p.end}
+            for p in keys.cose
+        ],
+        "note": [
+            {
+                "alg": p.key.alg, "key": p.key.key.hex(), "vkey": keys.vkey_for(p.first).format(),
+                "first": p.first, "end": p.end,
+            }
+            for p in keys.note
+        ],
+    }  # fmt: skip
+
+
 @router.get(
     "/v1/log",
     summary="Describe the log",
@@ -70,7 +95,9 @@ def describe_log(node: Node, queries: Queries) -> dict[str, Any]:
         "Identity, keys, parameters and sizes",
         {
             "log_id": "3f…", "origin": "example.org/log", "vkey": "example.org/log+1a2b3c4d+AX…",
-            "cose": {"did": "did:key:z6Mk…", "alg": -8}, "rules": 1, "size": 4805,
+            "cose": {"did": "did:key:z6Mk…", "alg": -8},
+            "keys": {"cose": [{"alg": -8, "key": "5c…", "kid": "09…", "first": 0, "end": None}], "note": []},
+            "rules": 1, "size": 4805,
             "published": {"size": 4800, "root": "77…"}, "log_time": 1780000000,
         },
     )

@@ -46,6 +46,7 @@ STATUSES: dict[str, int] = {
     "malformed": 400,
     "forbidden": 403,
     "not-found": 404,
+    "not-retained": 404,
     "document-missing": 404,
     "no-chain": 404,
     "method-not-allowed": 405,

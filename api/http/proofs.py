@@ -1,25 +1,20 @@
-"""Inclusion and consistency proofs from the published tree (RFC 9162 sections 2.1.3 and 2.1.4)."""
+"""Proofs: inclusion and consistency in the published tree (RFC 9162 sections 2.1.3 and 2.1.4), and of the state."""
 
 from __future__ import annotations
+
+import asyncio
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api.http.describe import parameter, parameters, problems, sample
-from api.http.limits import query_number
+from api.http.limits import query_number, required_number
 from api.http.render import json_response
 from ledger.errors import MalformedError
 from node.queries import Queries
 
 router = APIRouter(tags=["proofs"])
-
-
-def _required(request: Request, name: str) -> int:
-    value = query_number(request, name, None)
-    if value is None:
-        raise MalformedError(f"`{name}` is needed", where=name)
-    return value
 
 
 @router.get(
@@ -38,7 +33,7 @@ def _required(request: Request, name: str) -> int:
 async def inclusion(request: Request) -> Response:
     """One inclusion proof."""
     queries: Queries = request.app.state.queries
-    found = queries.inclusion(_required(request, "index"), query_number(request, "size", None))
+    found = queries.inclusion(required_number(request, "index"), query_number(request, "size", None))
     return json_response(
         {
             "index": found.index,
@@ -67,7 +62,7 @@ async def inclusion(request: Request) -> Response:
 async def consistency(request: Request) -> Response:
     """One consistency proof."""
     queries: Queries = request.app.state.queries
-    found = queries.consistency(_required(request, "old"), query_number(request, "new", None))
+    found = queries.consistency(required_number(request, "old"), query_number(request, "new", None))
     return json_response(
         {
             "old": found.old,
@@ -77,3 +72,63 @@ async def consistency(request: Request) -> Response:
             "new_root": found.new_root.hex(),
         }
     )
+
+
+@router.get(
+    "/v1/proofs/state",
+    summary="Prove what the state holds, or that it holds nothing",
+    description="Asks by typed subject or by record key (64 hex digits); both may be repeated, one proof covers all. "
+    "The proof leads to `root`, which the manifest at entry `manifest` names as `state`; `inclusion` leads from that "
+    "entry to the checkpoint. Only where `manifest` is `size` - 1 is this the state that the checkpoint commits to.",
+    responses=sample(
+        "`record` is the encoded record in hex, null where there is none; siblings are by level, root first",
+        {
+            "batch": 17, "manifest": 4799, "root": "41…",
+            "claims": [{"key": "5c…", "kind": "identifier", "record": "8e…"}],
+            "proof": {"depths": [21], "others": [None], "siblings": ["9f…", "03…"]},
+            "size": 4800, "inclusion": ["77…"], "checkpoint": "…",
+        },
+    )
+    | problems(400, 404, 429),
+    openapi_extra=parameters(
+        parameter("subject", "query", "Typed subject", "vaa:88.118.8/JXDY2106023", required=False),
+        parameter("key", "query", "Record key, hex", "5c" * 32, required=False),
+        parameter("kind", "query", "`identifier` takes a DID as an identifier", "identifier", required=False),
+        parameter("batch", "query", "Number of a closed batch; by default the published one", 17, required=False),
+    ),
+)  # fmt: skip
+async def state(request: Request) -> Response:
+    """One state proof."""
+    queries: Queries = request.app.state.queries
+    query = request.query_params
+    keys = [record_key_of(text) for text in query.getlist("key")]
+    batch, kind = query_number(request, "batch", None), query.get("kind", "")
+    found = await asyncio.to_thread(queries.state_proof, query.getlist("subject"), keys, batch, kind)
+    claims = [
+        {"key": one.key.hex(), "kind": one.kind, "record": None if record is None else record.hex()}
+        for one, record in zip(found.asked, found.records, strict=True)
+    ]
+    others = [
+        None if other is None else {"key": other[0].hex(), "record_hash": other[1].hex()}
+        for other in found.proof.others
+    ]
+    siblings = [sibling.hex() for sibling in found.proof.siblings]
+    return json_response(
+        {
+            "batch": found.batch,
+            "manifest": found.manifest,
+            "root": found.root.hex(),
+            "claims": claims,
+            "proof": {"depths": list(found.proof.depths), "others": others, "siblings": siblings},
+            "size": found.size,
+            "inclusion": [sibling.hex() for sibling in found.inclusion],
+            "checkpoint": found.checkpoint.decode(),
+        }
+    )
+
+
+def record_key_of(text: str) -> bytes:
+    """A record key in hex; MalformedError else."""
+    if len(text) != 64 or set(text) - set("0123456789abcdef"):
+        raise MalformedError("A record key has 64 hex digits, in lower case", where="key")
+    return bytes.fromhex(text)

@@ -47,21 +47,21 @@ class _Server(uvicorn.Server):
         yield
 
 
-def serve(config: Config, *, recover_lock: bool = False, log_level: str = "INFO") -> int:
+def serve(config: Config, *, recover_lock: bool = False, clock_checked: bool = False, log_level: str = "INFO") -> int:
     """Run the node and its HTTP interface until a signal or a failure; the process's exit code.
 
     0: stopped by a signal. 1: a stage failed. 2: the configuration is not usable. 3: the node refused to start.
     """
     configure(log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_run(config, recover_lock))
+        return runner.run(_run(config, recover_lock, clock_checked))
 
 
-async def _run(config: Config, recover_lock: bool) -> int:
+async def _run(config: Config, recover_lock: bool, clock_checked: bool) -> int:
     try:
         listener = _bind(config.http)
         try:
-            node = Node(config, recover_lock=recover_lock)
+            node = Node(config, recover_lock=recover_lock, clock_checked=clock_checked)
         except BaseException:
             listener.close()
             raise
@@ -188,6 +188,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="api.http.server", description="Serve a node.")
     parser.add_argument("config", type=Path)
     parser.add_argument("--recover-lock", action="store_true")
+    parser.add_argument("--clock-checked", action="store_true")
     parser.add_argument("--log-level", default="INFO")
     options = parser.parse_args(arguments)
     try:
@@ -195,7 +196,12 @@ def main(arguments: list[str] | None = None) -> int:
     except ConfigError as error:
         sys.stderr.write(f"{error.explain()}\n")
         return EXIT_USAGE
-    return serve(config, recover_lock=options.recover_lock, log_level=options.log_level)
+    return serve(
+        config,
+        recover_lock=options.recover_lock,
+        clock_checked=options.clock_checked,
+        log_level=options.log_level,
+    )
 
 
 if __name__ == "__main__":

@@ -31,11 +31,16 @@ def resolve(document: Any, pointer: str) -> Any:
         step = raw.replace("~1", "/").replace("~0", "~")
         if isinstance(value, dict) and step in value:
             value = value[step]
-        elif isinstance(value, list) and step.isascii() and step.isdigit() and int(step) < len(value):
+        elif isinstance(value, list) and _is_place(step) and int(step) < len(value):
             value = value[int(step)]
         else:
             raise ContradictionError("The document lacks a member that its template asks for", where=pointer)
     return value
+
+
+def _is_place(step: str) -> bool:
+    """Whether a step of a pointer may be a place in a list; no list is longer than nine digits say."""
+    return len(step) < 10 and step.isascii() and step.isdigit()
 
 
 def check_mapping(statement: Statement, mapping: Iterable[tuple[str, str]], document: Any) -> None:

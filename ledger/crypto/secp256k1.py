@@ -5,8 +5,8 @@ as the `ecrecover` precompile takes it (an R with x at or above the order, one i
 signs Keccak-256 of its message: over the 66 bytes of EIP-712 (0x1901, domain, struct) that is what contracts check.
 It has no COSE number: a chain key never signs a statement.
 
-Trusts `cryptography` for points and `eth_keys` for signing and recovery. The latter comes with the extra `node` and is
-imported when first needed: the light install can name and check chain keys without it.
+Trusts `cryptography` for points and `eth_keys` for signing and addresses. The latter comes with the extra `node` and is
+imported when first needed: the light install can name chain keys and check signatures without it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ledger.crypto import digests, sec1
+from ledger.crypto.keccak import keccak256
+from ledger.crypto.recovery import recover_point
 from ledger.errors import MalformedError, UnavailableError
 
 if TYPE_CHECKING:
@@ -39,14 +41,6 @@ def _library() -> KeyAPI:
     return KeyAPI()
 
 
-def keccak256(data: bytes) -> bytes:
-    """Keccak-256, the digest of the EVM: 32 bytes."""
-    _library()  # eth_utils comes with it
-    from eth_utils.crypto import keccak  # noqa: PLC0415 - see the head of this module
-
-    return keccak(data)
-
-
 def address(public_key: bytes) -> str:
     """Ethereum address of a compressed public key: 0x and 40 hex digits with the checksum of EIP-55."""
     CURVE.point(public_key)
@@ -58,10 +52,6 @@ def recover(digest: bytes, signature: bytes) -> bytes:
 
     Raises MalformedError for a digest or signature of another size or range, for the higher s, and where no key fits.
     """
-    keys = _library()
-    from eth_keys.exceptions import BadSignature  # noqa: PLC0415 - see the head of this module
-    from eth_utils.exceptions import ValidationError  # noqa: PLC0415 - see the head of this module
-
     v = signature[-1] - _V_OFFSET if len(signature) == SIGNATURE_SIZE else -1
     if len(digest) != DIGEST_SIZE or v not in {0, 1} or not CURVE.is_low(*sec1.split(signature[:-1])):
         raise MalformedError(
@@ -69,13 +59,11 @@ def recover(digest: bytes, signature: bytes) -> bytes:
             where="signature",
             remedy="Give r || s || v, 65 bytes, with the lower s and v of 27 or 28",
         )
-    try:
-        recovered = keys.Signature(signature[:-1] + bytes([v])).recover_public_key_from_msg_hash(digest)
-        public_key = recovered.to_compressed_bytes()
-    except (BadSignature, ValidationError) as unfit:
-        raise MalformedError("no key made this signature", where="signature") from unfit
-    CURVE.point(public_key)
-    return public_key
+    point = recover_point(digest, *sec1.split(signature[:-1]), v)
+    if point is None:
+        raise MalformedError("no key made this signature", where="signature")
+    x, y = point
+    return bytes([2 + (y & 1)]) + x.to_bytes(sec1.SCALAR_SIZE, "big")
 
 
 def verify_digest(public_key: bytes, digest: bytes, signature: bytes) -> bool:
@@ -129,7 +117,7 @@ class Secp256k1Suite:
         CURVE.point(key)
 
     def verify(self, key: bytes, message: bytes, signature: bytes) -> bool:
-        """Tell whether `signature` over Keccak-256 of `message` is good. UnavailableError without the extra `node`."""
+        """Tell whether `signature` over Keccak-256 of `message` is good."""
         return verify_digest(key, keccak256(message), signature)
 
     def generate(self) -> Secp256k1Signer:

@@ -7,7 +7,10 @@ that it reads, however long the log is.
 
 Trusts that `History` leaves no touch out; every record's `touches` and `head` make an omission visible against a record
 that is proven or current. Two kinds of record are not run again, because one statement alone gives them: the open batch
-(from the manifest before the entry) and the counter of an issuer's status indexes (each touch adds one).
+(from the manifest before the entry, or the one that closes its batch) and the counter of an issuer's status indexes,
+which no rule looks at (the credential's own record says which index it took; the history would be as long as the
+issuer's work). Records of keys are not looked at: that no key belongs to two parties is a matter of the whole log,
+which auditors and witnesses that replay it check, and no question of who was entitled to an act.
 """
 
 from __future__ import annotations
@@ -21,14 +24,14 @@ from ledger.state.records import (
     KIND_OF,
     ZERO_HEAD,
     BatchRecord,
+    KeyRecord,
     Part,
     Record,
     StatusIndexRecord,
-    record_key,
 )
 from ledger.state.transition import transition, verify_signature
 from ledger.state.view import Changes, Place, Verify
-from ledger.statements import Statement, decode_statement
+from ledger.statements import Statement
 
 R = TypeVar("R")
 
@@ -42,16 +45,20 @@ _PAGE: Final = 1_000
 class History(Protocol):
     """What is asked of a log: entries, and which of them touched a record."""
 
-    def touches(self, key: bytes, start: int, limit: int) -> list[int]:
-        """Indexes of the entries that touched the record under `key`, from the `start`-th (the first is 1) on."""
+    def touches(self, place: Place, start: int, limit: int) -> list[int]:
+        """Indexes of the entries that touched the record at `place`, from the `start`-th (the first is 1) on."""
         ...
 
-    def entry(self, index: int) -> bytes:
-        """Bytes of an entry."""
+    def statement(self, index: int) -> Statement:
+        """An entry, decoded."""
         ...
 
-    def manifest_before(self, index: int) -> tuple[int, int] | None:
-        """(batch number, entry index) of the last manifest below entry `index`, None where there is none."""
+    def batch_before(self, index: int) -> BatchRecord | None:
+        """The open batch and log time that entry `index` found, None for entry 0; heads are not asked for."""
+        ...
+
+    def status_index(self, index: int) -> int:
+        """The status index that the certification at entry `index` took; 0 where that is not known."""
         ...
 
 
@@ -76,7 +83,7 @@ class Past:
         self._left = budget
         self._depth = 0
         self._decided: dict[int, Changes] = {}
-        self._touches: dict[bytes, tuple[list[int], bool]] = {}
+        self._touches: dict[Place, tuple[list[int], bool]] = {}
 
     def before(self, index: int) -> PastView:
         """The state that entry `index` found."""
@@ -94,20 +101,34 @@ class Past:
             BrokenHistoryError: an entry on the way is refused.
 
         """
-        kind, *parts = place
+        kind = place[0]
         if kind is BatchRecord:
-            return self._batch(before)
-        key = record_key(KIND_OF[kind], *parts)
-        touches = self._touches_before(key, before)
-        if not touches:
+            return self._history.batch_before(before)
+        if kind is KeyRecord:
             return None
         if kind is StatusIndexRecord:
-            return StatusIndexRecord(len(touches), ZERO_HEAD, touches[-1], len(touches))
+            taken = self._history.status_index(before)
+            return StatusIndexRecord(taken, ZERO_HEAD, 0, taken) if taken else None
+        touches = self._run_all(place, before)
+        return self._after(touches[-1], place) if touches else None
+
+    def states(self, place: Place, before: int) -> list[tuple[int, Record]]:
+        """Every entry below `before` that touched the record, with what the record held after it.
+
+        Not for the kinds that one statement alone gives (see the module). Errors as `record`.
+        """
+        return [(index, self._after(index, place)) for index in self._run_all(place, before)]
+
+    def _run_all(self, place: Place, before: int) -> list[int]:
+        touches = self._touches_before(place, before)
         for index in touches:  # in order, so that each finds the one before it decided and the stack stays flat
             self._run(index)
-        record = self._decided[touches[-1]].get(place)
+        return touches
+
+    def _after(self, index: int, place: Place) -> Record:
+        record = self._decided[index].get(place)
         if record is None:
-            where = f"entry {touches[-1]}"
+            where = f"entry {index}"
             raise BrokenHistoryError("The history names an entry that does not touch the record", where=where)
         return record
 
@@ -119,7 +140,7 @@ class Past:
         self._left -= 1
         self._depth += 1
         try:
-            self._decided[index] = self.decide(decode_statement(self._history.entry(index)), index)
+            self._decided[index] = self.decide(self._history.statement(index), index)
         except (Rejection, MalformedError) as error:
             raise BrokenHistoryError(
                 f"The log holds an entry that its rules refuse: {error.detail}", where=f"entry {index}"
@@ -127,30 +148,35 @@ class Past:
         finally:
             self._depth -= 1
 
-    def _batch(self, before: int) -> BatchRecord | None:
-        found = self._history.manifest_before(before)
-        if found is None:
-            if before == 0:
-                return None
-            genesis = decode_statement(self._history.entry(0))
-            return BatchRecord(1, ZERO_HEAD, 0, 0, genesis.iat, 0)
-        number, index = found
-        manifest = decode_statement(self._history.entry(index))
-        if manifest.type != "manifest" or manifest.subject[1] != number or index >= before:
-            raise BrokenHistoryError("The history names a manifest that is none", where=f"entry {index}")
-        return BatchRecord(number + 1, ZERO_HEAD, index, number, manifest.iat, index + 1)
-
-    def _touches_before(self, key: bytes, before: int) -> list[int]:
-        held, complete = self._touches.get(key, ([], False))
+    def _touches_before(self, place: Place, before: int) -> list[int]:
+        held, complete = self._touches.get(place, ([], False))
         while not complete and (not held or held[-1] < before):
             if len(held) > self._left + len(self._decided):
                 raise TooLongError("The history of what this rests on is too long to be judged in one request")
-            page = self._history.touches(key, len(held) + 1, _PAGE)
+            page = self._history.touches(place, len(held) + 1, _PAGE)
             if any(later <= earlier for earlier, later in pairwise([*held[-1:], *page])):
-                raise BrokenHistoryError("The history of a record is not in order", where=key.hex())
+                raise BrokenHistoryError("The history of a record is not in order", where=KIND_OF[place[0]])
             held, complete = held + page, len(page) < _PAGE
-            self._touches[key] = held, complete
+            self._touches[place] = held, complete
         return held[: bisect_left(held, before)]
+
+
+def batch_after(manifest: Statement, index: int) -> BatchRecord:
+    """The batch that is open, and log time, after the manifest at entry `index`; heads left out.
+
+    Raises:
+        BrokenHistoryError: the statement is no manifest.
+
+    """
+    if manifest.type != "manifest":
+        raise BrokenHistoryError("The history names a manifest that is none", where=f"entry {index}")
+    number = manifest.subject[1]
+    return BatchRecord(number + 1, ZERO_HEAD, index, number, manifest.iat, index + 1)
+
+
+def first_batch(genesis: Statement) -> BatchRecord:
+    """The batch that is open, and log time, after the genesis; heads left out."""
+    return BatchRecord(1, ZERO_HEAD, 0, 0, genesis.iat, 0)
 
 
 class PastView:

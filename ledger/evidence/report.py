@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
 from ledger.errors import MalformedError
-from ledger.evidence.messages import CHINESE, ENGLISH, Said, told
+from ledger.evidence.messages import CHINESE, ENGLISH, Said, moment, told
 
 STEPS: Final[dict[int, str]] = {
     1: "container",
@@ -51,8 +50,7 @@ STEPS_ZH: Final[dict[int, str]] = {
 """The same names in Chinese."""
 STATEMENT: Final = "statement"
 ABSENCE: Final = "absence"
-
-_LATEST: Final = 253_402_300_799  # end of the year 9999, the last that the calendar of the text form can show
+HISTORY: Final = "history"
 
 
 class Verdict(StrEnum):
@@ -122,7 +120,8 @@ class Step:
 class Report:
     """Steps in the order of their numbers, and what they were about.
 
-    `claim` says what would be valid: a statement (`STATEMENT`), or that something does not exist (`ABSENCE`).
+    `claim` says what would be valid: a statement (`STATEMENT`), that something does not exist (`ABSENCE`), or that this
+    is all that was ever said of something (`HISTORY`).
     `required` are the steps without whose answer the whole cannot be valid. `informative` are steps that answer a
     question of their own and decide nothing: a registration stays what it is after its delegation was revoked.
     """
@@ -220,9 +219,3 @@ def _padded(name: str) -> str:
     """The name in 36 columns; a Chinese character takes two."""
     width = sum(1 if sign.isascii() else 2 for sign in name)
     return name + " " * (36 - width)
-
-
-def moment(seconds: int) -> str:
-    if not 0 <= seconds <= _LATEST:
-        return f"second {seconds}"
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

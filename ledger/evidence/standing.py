@@ -8,9 +8,10 @@ in `rests_on`. Expiry is computed against log time, never stated.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ledger.errors import LedgerError, Rejection
+from ledger.evidence.messages import Message, Said, say
 from ledger.evidence.past import BrokenHistoryError, Past, TooLongError
 from ledger.evidence.report import Step, Verdict
 from ledger.state.places import place_of_statement
@@ -32,7 +33,7 @@ from ledger.statements import Statement
 
 STANDING: Final = {1: check_standing}
 """The check of step 12 for each version of the rules."""
-BY_HISTORY: Final = "this log's entries, run through the rules again with every signature checked"
+BY_HISTORY: Final = say("on_history")
 LIVE_STATES: Final = frozenset({"active", "live", "approved"})
 
 
@@ -48,19 +49,19 @@ def entitled_then(past: Past, statement: Statement, index: int) -> Step:
         time = log_time(past.before(index))
         past.decide(statement, index)
     except Rejection as error:
-        reason = f"The rules refuse it as entry {index}: {error.explain()} [{error.reason}]"
+        reason = say("then_refused", index=index, why=error.explain(), reason=error.reason)
         return Step(11, Verdict.INVALID, reason, (BY_HISTORY,), index, time)
     except BrokenHistoryError as error:  # log or index is at fault, which says nothing about this statement
-        return Step(11, Verdict.CANNOT_TELL, f"The history does not hold together: {error.explain()}", (), index)
+        return Step(11, Verdict.CANNOT_TELL, say("then_broken", why=error.explain()), (), index)
     except TooLongError as error:
         return Step(11, Verdict.CANNOT_TELL, error.explain(), (), index)
     except LedgerError as error:  # an entry cannot be read, or rules that this program does not know
-        return Step(11, Verdict.CANNOT_TELL, f"The history cannot be read: {error.explain()}", (), index)
-    reason = f"{statement.iss} was entitled to this act when it became entry {index}"
+        return Step(11, Verdict.CANNOT_TELL, say("then_unread", why=error.explain()), (), index)
+    reason = say("then_ok", iss=statement.iss, index=index)
     return Step(11, Verdict.VALID, reason, (BY_HISTORY,), index, time)
 
 
-def entitled_now(view: View, statement: Statement, rests_on: tuple[str, ...]) -> Step | None:
+def entitled_now(view: View, statement: Statement, rests_on: tuple[Said, ...]) -> Step | None:
     """Step 12: the issuer could do the like at log time; None for types that rest on no right that may end."""
     log = view.read(LogRecord)
     if statement.type not in JUDGED or log is None:
@@ -68,95 +69,111 @@ def entitled_now(view: View, statement: Statement, rests_on: tuple[str, ...]) ->
     time = log_time(view)
     check = STANDING.get(log.rules)
     if check is None:
-        return Step(12, Verdict.CANNOT_TELL, f"This program does not know rules version {log.rules}", (), None, time)
+        return Step(12, Verdict.CANNOT_TELL, say("now_unknown_rules", rules=log.rules), (), None, time)
     try:
         check(view, statement, log, verify_signature)
     except Rejection as error:
         return Step(12, Verdict.INVALID, f"{error.explain()} [{error.reason}]", rests_on, None, time)
-    return Step(12, Verdict.VALID, f"{statement.iss} is entitled to such acts", rests_on, None, time)
+    return Step(12, Verdict.VALID, say("now_ok", iss=statement.iss), rests_on, None, time)
 
 
-def compromised(view: View, statement: Statement, time: int) -> str | None:
+def compromised(view: View, statement: Statement, time: int) -> Message | None:
     """Why not to believe a signature made at log time `time`: its key was reported as bad from then or earlier."""
     actor = view.read(ActorRecord, statement.iss)
     for key in () if actor is None else actor.keys:
         if key.kid == statement.kid and key.bad is not None and key.bad <= time:
             if view.read(ReconfirmedRecord, statement.iss, statement.leaf) is not None:
                 return None
-            return f"Key {key.kid.hex()} was reported as compromised from {key.bad} on, and this act not reconfirmed"
+            return say("compromised", kid=key.kid.hex(), time=key.bad)
     return None
 
 
-def status_now(view: View, statement: Statement, index: int | None, rests_on: tuple[str, ...]) -> Step | None:
+class Moment(NamedTuple):
+    """When a status is judged: log time, and the verifier's clock where one is trusted. Unix seconds."""
+
+    log_time: int
+    clock: int | None = None
+
+
+def status_now(
+    view: View, statement: Statement, index: int | None, rests_on: tuple[Said, ...], *, clock: int | None = None
+) -> Step | None:
     """Step 13: the state at log time of what the statement made; None for types that make nothing that has a state.
 
-    `index` is the statement's entry, where known: what it made may have been superseded since.
+    `index` is the statement's entry, where known: what it made may have been superseded since. `clock` is the
+    verifier's, where it has one: an idle log's time stands still, and what expired meanwhile has expired.
     """
     judge = _JUDGES.get(statement.type)
     if judge is None:
         return None
-    time = log_time(view)
+    at = Moment(log_time(view), clock)
     record: Any = view.read(*place_of_statement(statement))
     if record is None:
-        return Step(13, Verdict.INVALID, f"There is no record of {statement.sub}", rests_on, None, time)
-    wrong, reason = judge(view, record, index, time)
-    return Step(13, Verdict.INVALID if wrong else Verdict.VALID, reason, rests_on, None, time)
+        return Step(13, Verdict.INVALID, say("no_record", sub=statement.sub), rests_on, None, at.log_time)
+    wrong, reason = judge(view, record, index, at)
+    return Step(13, Verdict.INVALID if wrong else Verdict.VALID, reason, rests_on, None, at.log_time)
 
 
-Judged = tuple[bool, str]
+Judged = tuple[bool, Message]
 """(Whether the state stands against relying on it, the state in words.)"""
 
 
-def _credential(view: View, record: CredentialRecord, index: int | None, time: int) -> Judged:
+def _credential(view: View, record: CredentialRecord, index: int | None, at: Moment) -> Judged:
     if index is not None and record.entry != index:
-        return True, f"The credential was issued by entry {record.entry}, not by this one"
+        return True, say("credential_other", entry=record.entry)
     identifier = view.read(IdentifierRecord, record.identifier)
     if identifier is None or identifier.generation != record.generation or identifier.state != "live":
         state = "superseded" if identifier is None or identifier.state == "live" else identifier.state
-        return True, f"The credential is {record.state}, but the identifier that it is about is {state}"
-    return _dated(record, time, "The credential")
+        return True, say("credential_identifier", state=record.state, identifier=state)
+    return _dated(record, at, say("thing_credential"))
 
 
-def _accreditation(_view: View, record: AccreditationRecord, _index: int | None, time: int) -> Judged:
-    return _dated(record, time, "The accreditation")
+def _accreditation(_view: View, record: AccreditationRecord, _index: int | None, at: Moment) -> Judged:
+    return _dated(record, at, say("thing_accreditation"))
 
 
-def _delegation(_view: View, record: DelegationRecord, _index: int | None, time: int) -> Judged:
-    return _dated(record, time, f"The delegation (held by {record.holder})")
+def _delegation(_view: View, record: DelegationRecord, _index: int | None, at: Moment) -> Judged:
+    return _dated(record, at, say("thing_delegation", holder=record.holder))
 
 
-def _dated(record: CredentialRecord | AccreditationRecord | DelegationRecord, time: int, what: str) -> Judged:
+def _dated(record: CredentialRecord | AccreditationRecord | DelegationRecord, at: Moment, thing: Message) -> Judged:
     if record.state not in LIVE_STATES:
-        why = f" for {record.reason}" if record.reason else ""
-        return True, f"{what} is {record.state} since {record.effective}{why}, logged at {record.logged}"
+        why = say("because", reason=record.reason) if record.reason else ""
+        return True, say(
+            "state_since", thing=thing, state=record.state, effective=record.effective, why=why, logged=record.logged
+        )
+    by_clock = at.clock is not None and at.clock > at.log_time
+    time, suffix = (at.clock, "_clock") if at.clock is not None and by_clock else (at.log_time, "")
     if time < record.nbf:
-        return True, f"{what} is not yet valid: it begins at {record.nbf}, log time is {time}"
+        return True, say(f"not_yet_valid{suffix}", thing=thing, nbf=record.nbf, time=time)
     if time >= record.exp:
-        return True, f"{what} expired at {record.exp}, log time is {time}"
-    return False, f"{what} is {record.state}, valid from {record.nbf} to {record.exp}"
+        return True, say(f"expired{suffix}", thing=thing, exp=record.exp, time=time)
+    return False, say("in_force", thing=thing, state=record.state, nbf=record.nbf, exp=record.exp)
 
 
-def _registration(_view: View, record: IdentifierRecord, index: int | None, _time: int) -> Judged:
+def _registration(view: View, record: IdentifierRecord, index: int | None, at: Moment) -> Judged:
     if index is not None and record.entry != index:
-        return True, f"The identifier was registered again as generation {record.generation} by entry {record.entry}"
-    return _identifier(_view, record, index, _time)
+        return True, say("registered_again", generation=record.generation, entry=record.entry)
+    return _identifier(view, record, index, at)
 
 
-def _identifier(_view: View, record: IdentifierRecord, _index: int | None, _time: int) -> Judged:
-    reason = f"The identifier is {record.state}, generation {record.generation}, held by {record.holder}"
+def _identifier(_view: View, record: IdentifierRecord, _index: int | None, _at: Moment) -> Judged:
+    reason = say("identifier_is", state=record.state, generation=record.generation, holder=record.holder)
     return record.state not in LIVE_STATES, reason
 
 
-def _template(_view: View, record: TemplateRecord, _index: int | None, _time: int) -> Judged:
-    return record.state not in LIVE_STATES, f"The template version is {record.state}"
+def _template(_view: View, record: TemplateRecord, _index: int | None, _at: Moment) -> Judged:
+    return record.state not in LIVE_STATES, say("template_is", state=record.state)
 
 
-def _actor(_view: View, record: ActorRecord, _index: int | None, time: int) -> Judged:
+def _actor(_view: View, record: ActorRecord, _index: int | None, at: Moment) -> Judged:
+    time = at.log_time
+
     def in_force(nbf: int, ends: tuple[int | None, ...]) -> bool:
         return nbf <= time and all(end is None or time < end for end in ends)
 
     usable = [k for k in record.keys if k.bad is None and in_force(k.nbf, (k.exp, k.off))]
-    return not usable, f"The actor {record.name!r} has {len(usable)} of {len(record.keys)} keys in force"
+    return not usable, say("actor_keys", name=record.name, usable=len(usable), count=len(record.keys))
 
 
 _JUDGES: Final[dict[str, Callable[..., Judged]]] = {

@@ -113,9 +113,33 @@ def verify_consistency(old: int, new: int, old_root: bytes, new_root: bytes, pro
         return not proof and old_root == new_root
     if old == 0:
         return not proof
-    if not proof or any(len(value) != HASH_SIZE for value in proof):
+    try:
+        return root_from_consistency(old, new, old_root, proof) == new_root
+    except MalformedError:
         return False
-    return _walk_consistency(old, new, old_root, new_root, proof)
+
+
+def root_from_consistency(old: int, new: int, old_root: bytes, proof: Sequence[bytes]) -> bytes:
+    """Root at size `new` that a consistency proof leads to from the tree (`old`, `old_root`), for 0 < old < new.
+
+    RFC 9162 section 2.1.4.2, all steps but the comparison with the new root. What it gives is worth no more than the
+    signature on it: the proof's right side is taken as it comes.
+
+    Raises:
+        MalformedError: sizes out of order, a hash of another length, a proof too short or too long for the sizes, or
+            one that does not start from the old root.
+
+    """
+    if not 0 < old < new <= MAX_SIZE:
+        raise MalformedError(f"no consistency proof leads from size {old} to size {new}", where="old, new")
+    if not 0 < len(proof) <= MAX_CONSISTENCY_PROOF:
+        raise MalformedError(f"a consistency proof has 1 to {MAX_CONSISTENCY_PROOF} hashes", where="proof")
+    check_hashes((old_root,), "old root")
+    check_hashes(proof, "proof")
+    from_old, from_new = _walk_consistency(old, new, old_root, proof)
+    if from_old != old_root:
+        raise MalformedError("the consistency proof does not start from the old root", where="proof")
+    return from_new
 
 
 def range_proof(first: int, count: int, leaf_hashes: Sequence[bytes]) -> list[bytes]:
@@ -184,15 +208,15 @@ def _siblings(level: int, index: int, size: int, get_node: GetNode) -> list[byte
         if sibling < last or (sibling == last and size == (last + 1) << level):
             proof.append(get_node(level, sibling))
         elif sibling == last:
-            proof.append(_ragged_root(sibling << level, size, get_node))
+            proof.append(ragged_root(sibling << level, size, get_node))
         index >>= 1
         last >>= 1
         level += 1
     return proof
 
 
-def _ragged_root(start: int, end: int, get_node: GetNode) -> bytes:
-    """Root over the leaves from `start` to `end`, the tree's ragged right part, from its perfect subtrees."""
+def ragged_root(start: int, end: int, get_node: GetNode) -> bytes:
+    """Root over the leaves from `start` to `end`, a subtree or the tree's ragged right part, from perfect subtrees."""
     hashes = []
     while start < end:
         level = (end - start).bit_length() - 1
@@ -201,8 +225,8 @@ def _ragged_root(start: int, end: int, get_node: GetNode) -> bytes:
     return fold_right(hashes)
 
 
-def _walk_consistency(old: int, new: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]) -> bool:
-    """Take steps 2 to 7 of RFC 9162 section 2.1.4.2, for 0 < old < new."""
+def _walk_consistency(old: int, new: int, old_root: bytes, proof: Sequence[bytes]) -> tuple[bytes, bytes]:
+    """Take steps 2 to 6 of RFC 9162 section 2.1.4.2, for 0 < old < new: the roots at `old` and at `new`."""
     path = iter(proof)
     position, last = old - 1, new - 1
     while position & 1:
@@ -213,7 +237,7 @@ def _walk_consistency(old: int, new: int, old_root: bytes, new_root: bytes, proo
     from_old = from_new = seed
     for sibling in path:
         if last == 0:
-            return False
+            raise MalformedError("the consistency proof is longer than the path to the root", where="proof")
         if position & 1 or position == last:
             from_old = node_hash(sibling, from_old)
             from_new = node_hash(sibling, from_new)
@@ -224,7 +248,9 @@ def _walk_consistency(old: int, new: int, old_root: bytes, new_root: bytes, proo
             from_new = node_hash(from_new, sibling)
         position >>= 1
         last >>= 1
-    return last == 0 and from_old == old_root and from_new == new_root
+    if last:
+        raise MalformedError("the consistency proof is shorter than the path to the root", where="proof")
+    return from_old, from_new
 
 
 def _root_stands(size: int, root: bytes) -> bool:

@@ -118,8 +118,25 @@ class ActorRecord(NamedTuple):
     pending: Pending | None
 
 
+class KeyRecord(NamedTuple):
+    """Whose a key is, and what for: one owner and one use for ever, so that no key serves two purposes.
+
+    `owner` is the DID of an actor or a root authority, or "" for the log; `use` is "actor", "root", "cose" or "note".
+    """
+
+    touches: int
+    head: bytes
+    last: int
+    owner: str
+    use: str
+
+
 class DelegationRecord(NamedTuple):
-    """The right over a prefix. `delegator` and `parent` are "" where the root delegated."""
+    """The right over a prefix. `delegator` and `parent` are "" where the root delegated.
+
+    `parent_generation` is the generation that the parent had when it gave the prefix away, 0 where the root did: a
+    parent that is given anew, be it to the same holder, carries nothing that was given before.
+    """
 
     touches: int
     head: bytes
@@ -128,6 +145,7 @@ class DelegationRecord(NamedTuple):
     holder: str
     delegator: str
     parent: str
+    parent_generation: int
     rights: tuple[str, ...]
     nbf: int
     exp: int
@@ -257,6 +275,7 @@ Record: TypeAlias = (
     LogRecord
     | BatchRecord
     | ActorRecord
+    | KeyRecord
     | DelegationRecord
     | LengthsRecord
     | TemplateRecord
@@ -272,6 +291,7 @@ KINDS: dict[str, type[Any]] = {
     "log": LogRecord,
     "batch": BatchRecord,
     "actor": ActorRecord,
+    "key": KeyRecord,
     "delegation": DelegationRecord,
     "delegation-lengths": LengthsRecord,
     "template": TemplateRecord,

@@ -78,6 +78,16 @@ def open_refusal(raw: bytes, alg: int, key: bytes) -> Refusal:
             raise MalformedError("This is not a refusal", where="payload")
 
 
+def signed_by(raw: bytes) -> bytes:
+    """Kid of the key that an acknowledgement or refusal says it is signed by; MalformedError where it says none."""
+    header = decode(cose.split(raw).protected)
+    match header:
+        case {4: bytes(found)}:
+            return found
+        case _:
+            raise MalformedError("The protected header names no key", where="protected.4")
+
+
 def _sign(signer: Signer, typ: str, content: list[object]) -> bytes:
     protected = encode({1: signer.suite.alg, 4: signer.kid, 16: typ})
     payload = encode(content)

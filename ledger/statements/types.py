@@ -85,7 +85,7 @@ _CONSENTS: Final = array_of(shapes.octets_up_to(65_535), 1, MAX_CONSENTS)
 _KEY: Final = keyed(
     {"purposes!": array_of(one_of(PURPOSES), 1), "nbf": shapes.time, "exp": shapes.time},
 )
-_LOG_KEYS: Final = Members({"cose!": keyed({}), "note!": keyed({})})
+_LOG_KEYS: Final = Members({"cose!": keyed({}), "note!": keyed({"proof": octets(64)})})
 _ROOT: Final = Members({"members!": array_of(keyed({"did!": did}), 1, MAX_CONSENTS), "threshold!": uint})
 _POLICY: Final = Members({"skew!": shapes.time, "max_age!": shapes.time, "rotation_delay!": shapes.time})
 _WITNESS: Final = shapes.pattern(
@@ -108,6 +108,7 @@ _ALL: Final = (
                 "policy!": _POLICY,
                 "rules!": uint,
                 "witnesses": array_of(_WITNESS),
+                "predecessor": Members({"log!": shapes.log_id, "size!": uint, "root!": octets(32)}),
                 "consents!": _CONSENTS,
             }
         ),
@@ -255,7 +256,16 @@ _ALL: Final = (
         "manifest",
         ("batch",),
         _claims({}),
-        _body({"first!": uint, "count!": uint, "counts!": map_of(code, uint), "rules!": uint}),
+        _body(
+            {
+                "first!": uint,
+                "count!": uint,
+                "counts!": map_of(code, uint),
+                "rules!": uint,
+                "state!": octets(32),
+                "began!": shapes.time,
+            }
+        ),
     ),
 )
 

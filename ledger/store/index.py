@@ -14,6 +14,7 @@ Keys begin with one byte for the keyspace; integers are uint64, big-endian, so t
 | `68` record key (32), count (8) | index of the count-th entry that touched it, for all but the newest |
 | `6d` manifest index (8) | batch number |
 | `72` record key (32) | encoded record, which names the newest entry that touched it |
+| `73`, `74`, `78`, `79` ..., `00` "tree" | the state tree: `ledger.store.state_tree` |
 
 So an identifier that was registered and left alone costs one key. An act needs none: a statement names its record and,
 by `seq`, its place in that record's history.
@@ -36,8 +37,9 @@ from ledger.statements.cbor import decode
 from ledger.store.durable import StorageError, hold, make_directories
 from ledger.store.filter import MAX_KEYS, KeyFilter
 from ledger.store.protocols import IndexUpdate
+from ledger.store.state_tree import META, PAGES, Retention, StateTree
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 _COVERS: Final = b"\x00covers"
 _FORMAT: Final = b"\x00format"
 _BATCH: Final = b"b"
@@ -68,18 +70,20 @@ _TUNING: Final[dict[str, Any]] = {
 class Index:
     """The open index. One process at a time; reads may come from any thread."""
 
-    __slots__ = ("_covers", "_database", "_filter", "_holding", "_path")
+    __slots__ = ("_covers", "_database", "_filter", "_holding", "_path", "tree")
 
-    def __init__(self, path: Path, database: Any, covers: int, holding: int) -> None:
+    def __init__(self, path: Path, database: Any, covers: int, holding: int, retention: Retention) -> None:
         self._path = path
         self._database = database
         self._covers = covers
         self._holding = holding
         self._filter = self._open_filter()
+        self.tree = StateTree(database, self._get, path, retention)
+        """The state tree over the records, as far as the index covers the log."""
 
     @classmethod
-    def open(cls, path: Path) -> Index:
-        """Open the index, or create an empty one that covers no entry.
+    def open(cls, path: Path, retention: Retention | None = None) -> Index:
+        """Open the index, or create an empty one that covers no entry; `retention` is what its state tree keeps.
 
         Raises:
             CorruptError: LevelDB finds it damaged, or it has another layout; the remedy is to rebuild it.
@@ -93,7 +97,7 @@ class Index:
             with _explaining(path):
                 database = plyvel.DB(str(path), create_if_missing=True, **_TUNING)
                 try:
-                    return cls(path, database, _check_format(path, database), holding)
+                    return cls(path, database, _check_format(path, database), holding, retention or Retention())
                 except BaseException:
                     database.close()
                     raise
@@ -181,7 +185,8 @@ class Index:
 
         Raises:
             CorruptError: the update ends before what is covered already, or LevelDB found damage.
-            MalformedError: a key has not 32 bytes, a number is no uint64; nothing was applied.
+            MalformedError: a key has not 32 bytes, a number is no uint64, a batch closes out of order; nothing was
+                applied.
             StorageError: the operating system refused.
 
         """
@@ -199,13 +204,27 @@ class Index:
                 raise MalformedError(f"not an unsigned 64-bit integer: {error}", where="index update") from error
             if self._filter is not None:  # before the write: a reader may look as soon as it is done
                 self._filter.add(key for key, _ in update.records)
-            batch.write()
+            try:
+                self.tree.stage(batch, update.covers, update.records, [number for number, _ in update.batches])
+                batch.write()
+            except BaseException:
+                self.tree.forget()
+                raise
+        self.tree.settle()
         self._covers = update.covers
 
     def dump(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yield every (key, value) in key order: two indexes of the same log give the same sequence."""
-        with _explaining(self._path), self._database.iterator(verify_checksums=True, fill_cache=False) as rows:
-            yield from rows
+        """Yield every (key, value) in key order: two indexes of the same log give the same sequence.
+
+        Without the state tree: which of its older pages are left depends on how the log was fed, its root does not.
+        """
+        with (
+            _explaining(self._path),
+            self._database.iterator(stop=PAGES, verify_checksums=True, fill_cache=False) as rows,
+        ):
+            for key, value in rows:
+                if key != META:
+                    yield key, value
 
     def checksum(self) -> bytes:
         """SHA-256 over the dump, each key and value with its length (uint32, big-endian) in front."""

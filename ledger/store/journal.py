@@ -38,6 +38,11 @@ _READ: Final = 1 << 20
 _MAX_INDEX: Final = 2**64 - 1
 # Where a record could begin: a length from 1 to 65,535. Zero-width, so that overlapping places are all found.
 _CANDIDATE = re.compile(rb"(?=\x00\x00(?:[^\x00].|\x00[^\x00]))", re.DOTALL)
+_REMEDY_LAST: Final = (
+    "Do not start the node on it. Either acknowledged entries are damaged, or a crash stored a group of several records"
+    " out of order before it was acknowledged; nothing on this disk can tell which. Compare with a mirror and with the"
+    " acknowledgements that submitters hold; restore from the newest backup or mirror"
+)
 _REMEDY: Final = "Do not start the node on it; restore the journal and tiles from a mirror, then run tial log fsck"
 
 
@@ -123,7 +128,7 @@ class Journal:
         first = self.next_index
         if not entries:
             return first
-        data = _frame(entries)
+        data = encode_records(entries)
         try:
             if self._segments[-1].size >= self._segment_size:
                 self._rotate()
@@ -262,8 +267,13 @@ class _Records:
             buffer = buffer[used:]
 
 
-def _frame(entries: Sequence[bytes]) -> bytes:
-    """Join the records of a group (hot path: about half a microsecond an entry)."""
+def segment_name(first: int) -> str:
+    """File name of the segment whose first entry is `first`."""
+    return f"{first:020d}.journal"
+
+
+def encode_records(entries: Sequence[bytes]) -> bytes:
+    """Join the records of a group (hot path: about half a microsecond an entry); MalformedError as `append`."""
     pack, extend, seed = _HEADER.pack, google_crc32c.extend, _length_crc
     parts = []
     for position, entry in enumerate(entries):
@@ -314,7 +324,7 @@ def _find_segments(folder: Path) -> list[_Segment]:
 
 
 def _create_segment(folder: Path, first: int) -> _Segment:
-    path = folder / f"{first:020d}.journal"
+    path = folder / segment_name(first)
     with reporting("create a journal segment", path):
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
     sync_directory(folder)
@@ -350,9 +360,10 @@ def _measure(segment: _Segment, *, last: bool, cut: bool = True) -> int:
         torn = limit - records.offset
         if torn and not (last and not _holds_record(file, records.offset + 1, limit)):
             raise CorruptError(
-                f"record of entry {segment.first + segment.count} is damaged, and it is not a torn tail",
+                f"record of entry {segment.first + segment.count} is damaged, and it is not a torn tail: whole records"
+                " follow it",
                 where=f"{segment.path} at byte {records.offset}",
-                remedy=_REMEDY,
+                remedy=_REMEDY if not last else _REMEDY_LAST,
             )
     if torn and cut:
         with reporting("cut the torn tail", segment.path), segment.path.open("r+b") as file:

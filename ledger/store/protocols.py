@@ -17,7 +17,8 @@ class IndexUpdate:
 
     `covers`: number of entries covered afterwards. `records`: (key, 32 bytes; encoded record). `history`: (record key,
     count, entry index): the count-th statement that touched the record, once a newer one has. `batches`: (batch number,
-    index of its manifest).
+    index of its manifest); such a manifest is the first of the entries, because the state tree as of then is the one
+    that it commits to.
     """
 
     covers: int

@@ -2,7 +2,7 @@
 
 Used to catch the index up after a crash and to build it anew. Entries come from the node's own log, whose signatures
 were checked at admission, so a replay may trust them (`trust`); an auditor passes the real check. The result does not
-depend on where groups began or ended: a rebuilt index has the identical sequence of keys and values.
+depend on where groups began or ended: a rebuilt index has the identical sequence of keys and values, and the same tree.
 """
 
 from __future__ import annotations
@@ -61,26 +61,31 @@ def index_update(covers: int, changes: Iterable[Change], batches: Sequence[tuple
 
 def replay(
     index: Index,
-    entries: Iterable[bytes],
+    entries: Iterable[bytes | Statement],
     *,
     verify: Verify = trust,
     tree: CompactRange | None = None,
     progress: Callable[[int], None] | None = None,
+    counts: Counter[str] | None = None,
 ) -> int:
     """Feed `entries`, the first of them at `index.covers`, through the function into `index`; returns the new size.
 
-    `tree`, where given, takes every leaf hash, so that the caller can compare roots. `progress` hears of each group.
+    Entries may come decoded. `tree`, where given, takes every leaf hash, so that the caller can compare roots.
+    `progress` hears of each group. `counts` are the types of the open batch's entries that the index covers already:
+    without them the first manifest of a replay that starts inside a batch cannot be compared with its batch.
+
+    A manifest is applied behind everything before it, so that the state tree as of then can be compared with its root.
 
     Raises:
-        CorruptError: an entry that the function refuses: this is no honest log. An act that is there twice is one of
-            these, because the first made its record, or its sequence number stale.
+        CorruptError: an entry that the function refuses, or a manifest with other counts or another state root than
+            its batch: this is no honest log. An act that is there twice is one of these, because the first made its
+            record, or its sequence number stale.
 
     """
     view = Overlay(index.record)
     size = index.covers
-    counts = (
-        None if size else Counter[str]()
-    )  # of the open batch; unknown until the first manifest when starting inside
+    if counts is None and size == 0:
+        counts = Counter()
     changes: list[Change] = []
     batches: list[tuple[int, int]] = []
     leaves: list[bytes] = []
@@ -97,7 +102,7 @@ def replay(
 
     for raw in entries:
         try:
-            st = decode_statement(raw)
+            st = raw if isinstance(raw, Statement) else decode_statement(raw)
             decided = transition(view, st, size, verify)
         except (MalformedError, Rejection) as error:
             raise CorruptError(
@@ -105,11 +110,15 @@ def replay(
                 where=f"entry {size}",
                 remedy="Restore the log from a mirror; keep this copy as evidence",
             ) from error
+        if st.type == "manifest":
+            if leaves:
+                flush()
+            _check_counts(counts, st, size)
+            _check_state(index.tree.current, st, size)
         changes += changes_of(view, decided)
         view.apply(decided)
         leaves.append(st.leaf)
         if st.type == "manifest":
-            _check_counts(counts, st, size)
             counts = Counter()
             batches.append((st.subject[1], size))
         elif counts is not None:
@@ -127,4 +136,14 @@ def _check_counts(counts: Counter[str] | None, manifest: Statement, index: int) 
     if counts is not None and manifest.body["counts"] != counts:
         raise CorruptError(
             f"the manifest counts {manifest.body['counts']}, its batch holds {dict(counts)}", where=f"entry {index}"
+        )
+
+
+def _check_state(root: bytes, manifest: Statement, index: int) -> None:
+    """A manifest's state root must be that of the tree after everything before it, for the same reason."""
+    if manifest.body["state"] != root:
+        raise CorruptError(
+            f"the manifest says that the state has root {manifest.body['state'].hex()}, it has {root.hex()}",
+            where=f"entry {index}",
+            remedy="Whoever signed this manifest had another state than the log gives: keep this copy as evidence",
         )

@@ -19,7 +19,7 @@ from ledger.errors import MalformedError
 from ledger.store.durable import replace_file
 from node.chain import transactions
 from node.chain.artifact import ROLES, Artifact, load_artifact, role
-from node.chain.protocol import ChainMismatchError, ChainSigner
+from node.chain.protocol import FLAG_SEALED, ChainMismatchError, ChainSigner
 from node.chain.rpc import JsonRpc, quantity, unhex
 
 FORMAT = "tial-deployment-v1"
@@ -106,6 +106,18 @@ class Deployer:
         if to_checksum_address(known) != to_checksum_address(authoriser):
             # Registered with another authoriser: the contract refuses, by name.
             self._transact(contract, self.artifact.encode("registerLog", log, origin, authoriser))
+
+    def seal(self, contract: str, log: bytes, size: int, root: bytes, successor: bytes) -> None:
+        """Close a log for ever at (size, root); `successor` is a log registered here, or 32 zero bytes for none.
+
+        Nothing happens where it is sealed so already. A size below the last anchor's disputes what is above it.
+        """
+        call = {"to": contract, "data": "0x" + self.artifact.encode("head", log).hex()}
+        head = decode(["uint64", "uint40", "uint64", "uint8"], unhex(self.rpc.call("eth_call", call, "latest"), 128))
+        call = {"to": contract, "data": "0x" + self.artifact.encode("seals", log).hex()}
+        sealed = unhex(self.rpc.call("eth_call", call, "latest"))
+        if not head[3] & FLAG_SEALED or (head[2], sealed[:32], sealed[32:64]) != (size, root, successor):
+            self._transact(contract, self.artifact.encode("seal", log, size, root, successor))
 
     def establish(
         self, *, log: bytes, origin: str, sender: str, authoriser: str, admin_delay: int = ADMIN_DELAY

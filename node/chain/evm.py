@@ -17,6 +17,7 @@ from eth_utils.crypto import keccak
 
 from node.chain import transactions
 from node.chain.artifact import NAME, Artifact, load_artifact
+from node.chain.proofs import gather
 from node.chain.protocol import (
     Anchored,
     AnchorEvidence,
@@ -28,6 +29,7 @@ from node.chain.protocol import (
     Finality,
     FinalityKind,
     Head,
+    ProvenAnchor,
     SignedTransaction,
     TransactionRefusedError,
     TxStatus,
@@ -106,7 +108,14 @@ class EvmChain:
 
     def head(self, log: bytes) -> Head:
         """Read the newest anchor and the authoriser of a log at the latest block; see Chain.head."""
-        block = self._latest()
+        return self._head_at(self._latest(), log)
+
+    def final_head(self, log: bytes) -> Head | None:
+        """Read the newest anchor of a log in a final block; see Chain.final_head."""
+        block = self._final(self._latest())
+        return self._head_at(block, log) if block >= 0 else None
+
+    def _head_at(self, block: int, log: bytes) -> Head:
         size, time, sealed, flags = self._view(block, "head", ("uint64", "uint40", "uint64", "uint8"), log)
         (root,) = self._view(block, "root", ("bytes32",), log, size)
         _, authoriser = self._view(block, "logs", ("bytes32", "address"), log)
@@ -168,6 +177,42 @@ class EvmChain:
             fee=fee,
             head_block=latest,
             final=block <= self._final(latest),
+        )
+
+    def prove(
+        self, log: bytes, size: int, *, block: int | None = None, requested: Sequence[bytes] = ()
+    ) -> ProvenAnchor:
+        """Gather storage proofs under one header; see Chain.prove."""
+        return gather(
+            self._ask,
+            identity=self.identity,
+            log_id=log,
+            size=size,
+            block=self.final_block() if block is None else block,
+            requested=requested,
+        )
+
+    def prove_request(self, log: bytes, leaf_hash: bytes, *, block: int | None = None) -> ProvenAnchor:
+        """Gather the proof of a request beside that of the newest anchor; see Chain.prove_request."""
+        chosen = self.final_block() if block is None else block
+        return self.prove(log, self._head_at(chosen, log).size, block=chosen, requested=(leaf_hash,))
+
+    def final_block(self) -> int:
+        """Number of the newest final block; see Chain.final_block."""
+        block = self._final(self._latest())
+        if block < 0:
+            raise ChainUnavailableError("the chain has no final block yet", where=self.rpc.place)
+        return block
+
+    def apart(self) -> EvmChain:
+        """Open another connection to the same contract; see Chain.apart."""
+        return EvmChain(
+            JsonRpc(self.rpc.url, timeout=self.rpc.timeout, answer_limit=self.rpc.answer_limit),
+            chain_id=self.identity.chain_id,
+            contract=self.identity.contract,
+            finality=self.finality,
+            artifact=self.artifact,
+            code_hash=self.identity.code_hash,
         )
 
     def scan(self, log: bytes, first_block: int = 0) -> Iterator[Anchored]:

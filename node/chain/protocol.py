@@ -14,6 +14,7 @@ from enum import Enum
 from typing import ClassVar, Protocol
 
 from ledger.errors import LedgerError, MalformedError, UnavailableError
+from ledger.evidence.chain import ChainFacts
 
 FLAG_SEALED = 1
 MAX_DEPTH = 1_000_000
@@ -155,6 +156,14 @@ class AnchorEvidence:
 
 
 @dataclass(frozen=True, slots=True)
+class ProvenAnchor:
+    """Chain evidence, and what it proves to whoever trusts the block that the chain's node named."""
+
+    evidence: bytes
+    facts: ChainFacts
+
+
+@dataclass(frozen=True, slots=True)
 class SignedTransaction:
     """A transaction ready to be sent, as often as needed. `price` is the most it pays for a unit of gas, in wei."""
 
@@ -196,6 +205,9 @@ class Chain(Protocol):
     def head(self, log: bytes) -> Head:
         """Read the newest anchor of a log."""
 
+    def final_head(self, log: bytes) -> Head | None:
+        """Read the newest anchor of a log in a final block; None where no block is final yet."""
+
     def authorisation_digest(self, log: bytes, size: int, root: bytes) -> bytes:
         """Return the 32 bytes that the authoriser signs."""
 
@@ -212,6 +224,23 @@ class Chain(Protocol):
 
     def evidence(self, log: bytes, size: int) -> AnchorEvidence | None:
         """Read the anchor at a size; None where nothing is anchored."""
+
+    def prove(
+        self, log: bytes, size: int, *, block: int | None = None, requested: Sequence[bytes] = ()
+    ) -> ProvenAnchor:
+        """Chain evidence of the anchor at a size, and of requests for leaf hashes, under the header of a block.
+
+        The newest final block where none is given. See ledger.evidence.chain for what it proves, and to whom.
+        """
+
+    def prove_request(self, log: bytes, leaf_hash: bytes, *, block: int | None = None) -> ProvenAnchor:
+        """Chain evidence of a request for the admission of a leaf, beside the newest anchor of the log."""
+
+    def final_block(self) -> int:
+        """Return the number of the newest final block."""
+
+    def apart(self) -> Chain:
+        """Open another connection to the same contract, without a sender, for another thread."""
 
     def scan(self, log: bytes, first_block: int = 0) -> Iterator[Anchored]:
         """List the anchors of a log in order of their blocks."""

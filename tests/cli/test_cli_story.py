@@ -179,6 +179,11 @@ def test_keys_rotate_and_a_template_is_withdrawn(town: Town) -> None:
     assert made["type"] == "rotation"
     pending = town.run("actor", "rotate", "--key", town.key("buyer"), "--add", town.key("next"), "--json")
     assert pending.json["error"] == "rotation_pending"
+    town.ok("key", "new", town.key("rescue"))
+    rescue = ("--of", town.dids["acme"], "--add", town.key("rescue"), "--root", town.key("root-2"), "--json")
+    refused = town.run("actor", "rotate", "--key", town.key("root-1"), *rescue)
+    assert refused.json["error"] == "wrong_signer"  # it has a key in force: only its own signature changes its keys
+    assert refused.json["remedy"]
     arguments = ("--name", "Old", "--industry", "c39", "--schema", town.folder / "schema.json")
     scope = ("--map", "class=/class", "--standard", "*", "--class", "*", "--key", town.key("authority"))
     town.ok("template", "add", "old/1", *arguments, *scope)

@@ -58,7 +58,7 @@ def test_a_statement_is_submitted_and_its_acknowledgement_checked(
     with pytest.raises(MalformedError):
         check_acknowledgement(replace(info, log_id=bytes(32)), receipt.run, [receipt.leaf])
     with pytest.raises(MalformedError):
-        check_acknowledgement(replace(info, cose_key=bytes(32)), receipt.run, [receipt.leaf])
+        check_acknowledgement(replace(info, cose_keys=()), receipt.run, [receipt.leaf])
 
 
 def test_many_are_answered_in_order_and_refused_alone(town: tuple[Running, Acts, Party], client: Client) -> None:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from ledger.crypto.digests import sha256
 from ledger.crypto.es256 import der_to_p1363
-from ledger.crypto.secp256k1 import CURVE, SUITE, address, keccak256, recover, verify_digest
+from ledger.crypto.keccak import keccak256
+from ledger.crypto.secp256k1 import CURVE, SUITE, address, recover, verify_digest
 from ledger.errors import MalformedError
 
 SIGNER = SUITE.from_secret(bytes.fromhex("4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318"))

@@ -10,45 +10,69 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
+import textwrap
 from base64 import b64decode
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from api.http.answers import encode_outcomes, encode_run
+from ledger.audit.sample import draw
 from ledger.credentials.disclosure import conceal
 from ledger.crypto import keyfile
 from ledger.crypto.canonical import canonical_json, document_digest, parse_json
+from ledger.crypto.keccak import keccak256
 from ledger.errors import Rejection
+from ledger.evidence.audit_report import FULL, REPLAYED, Anchored, AuditReport, sign_audit_report
+from ledger.evidence.build import build
+from ledger.evidence.bundle import MAX_BUNDLE
+from ledger.evidence.chain import ChainPolicy, check_chain_evidence, storage
+from ledger.evidence.chain.ethereum import make_evidence
+from ledger.evidence.policy import LogTrust, Policy
+from ledger.evidence.report import Verdict
+from ledger.evidence.split_view import LogIdentity, prefix_of, split_checkpoints, verify_split_view
+from ledger.evidence.verifier import verify
+from ledger.evidence.violation import LoggedEntry, Violation
 from ledger.log.checkpoint import Checkpoint, make_cosignature, sign_checkpoint
 from ledger.log.group import GroupTree
-from ledger.log.notes import COSIGNATURE, ED25519, Vkey
+from ledger.log.notes import COSIGNATURE, ED25519, Note, Vkey
+from ledger.log.proofs import inclusion_proof
+from ledger.log.receipts import InclusionPath, make_inclusion_receipt
 from ledger.log.tiles import encode_entry_bundle, entries_path, tile_path
-from ledger.log.tree import CompactRange, leaf_hash
+from ledger.log.tlog_proof import TlogProof
+from ledger.log.tree import CompactRange, leaf_hash, root_of
+from ledger.state.proofs import root_from_state_proof
 from ledger.state.records import (
     KIND_OF,
     ZERO_HEAD,
     IdentifierRecord,
+    KeyRef,
     encode_record,
     next_head,
     record_key,
 )
-from ledger.statements import Statement, consent_digest, decode, encode, sign
+from ledger.statements import Statement, consent_digest, decode, decode_statement, encode, sign
 from ledger.statements.acknowledgement import Acknowledgement, Refusal, sign_acknowledgement, sign_refusal
 from ledger.statements.cose import split
+from ledger.statements.transparent import attach
 from ledger.store import lock
 from ledger.store.index import Index
 from ledger.store.journal import Journal
 from ledger.store.replay import replay
 from node.outbox import AnchorRecord, AnchorState, Attempt
 from node.submission import Admitted, Refused, Run
+from tests.evidence.bundles import LogSource, signed_note
+from tests.evidence.chain_builder import CODE_HASH, CONTRACT, Still, head, meta
 from tests.world import START, Party, World, key, key_entry
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "formats.md"
 BLOCK = re.compile(r"(<!-- example: ([a-z-]+) -->\n)(.*?)(<!-- /example -->)", re.DOTALL)
 IDENTIFIER = "vaa:88.118.8/JXDY2106023"
+ABSENT = "vaa:88.118.8/NEVER"
 PRODUCT = {
     "id": IDENTIFIER,
     "name": "电源适配器",
@@ -84,6 +108,23 @@ def _joined(opening: str, closing: str, items: Sequence[str], indent: int) -> st
         return line
     pad = " " * (indent + 2)
     return f"{opening}\n" + ",\n".join(pad + item for item in items) + f"\n{' ' * indent}{closing}"
+
+
+def _shortened(value: Any) -> Any:
+    """The value with long byte strings cut and their length told."""
+    if isinstance(value, bytes) and len(value) > 40:
+        return _Cut(f"h'{value[:16].hex()}…' ({len(value)} bytes)")
+    return [_shortened(item) for item in value] if isinstance(value, list) else value
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """A text that `diagnostic` shows as it is."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
 
 
 def cose_diagnostic(raw: bytes) -> str:
@@ -353,6 +394,56 @@ class Examples:
             f"{second + 2:6}  {bundle[second + 2 : second + 10].hex()}…  entry 1"
         )
 
+    # -- receipts -------------------------------------------------------------------------------------------------
+
+    def _path(self, index: int) -> tuple[bytes, ...]:
+        leaves = [leaf_hash(entry) for entry in self.world.entries]
+        size = len(leaves)
+        return tuple(inclusion_proof(index, size, lambda level, i: root_of(leaves[i << level : (i + 1) << level])))
+
+    def _receipt(self) -> bytes:
+        index, st = self.registration
+        proof = InclusionPath(self.tree.size, index, self._path(index))
+        return make_inclusion_receipt(self.world.cose, self.world.log.origin, st.sub, st.leaf, proof)
+
+    def make_receipt(self) -> str:
+        raw = self._receipt()
+        protected, unprotected, _, signature = decode(raw, tag=18)
+        (proof,) = unprotected[396][-1]
+        signed = encode(["Signature1", protected, b"", self.tree.root()])
+        return _code(
+            "\n".join([
+                "18([",
+                f"  << {diagnostic(decode(protected), 2)} >>,",
+                f"  {{396: {{-1: [<< {diagnostic(decode(proof), 2)} >>]}}}},",
+                "  null,",
+                f"  {diagnostic(signature)}",
+                "])",
+                "",
+                f"{len(raw)} bytes; about the registration, leaf {self.registration[1].leaf.hex()}",
+                f"the proof leads to root        {self.tree.root().hex()}",
+                f"Sig_structure, {len(signed)} bytes, ends  {signed[-34:].hex()}",
+            ])
+        )  # fmt: skip
+
+    def make_transparent(self) -> str:
+        _, st = self.registration
+        receipt = self._receipt()
+        raw = attach(st.raw, [receipt])
+        notes = {
+            "/0": "protected header of the statement", "/1": "unprotected header", "/1/394": "receipts",
+            "/1/394/0": "the receipt above", "/2": "payload", "/3": "signature of the statement",
+        }  # fmt: skip
+        return _code(f"transparent statement, {len(raw)} bytes\n{annotate(raw, notes)}")
+
+    def make_proof_file(self) -> str:
+        index, _ = self.registration
+        checkpoint = Checkpoint(self.world.log.origin, self.tree.size, self.tree.root())
+        note = Note.parse(sign_checkpoint(self.world.note, checkpoint))
+        line = make_cosignature(key("witness"), "witness.example/1", note.text, START + 70)
+        cosigned = note.with_signatures([line]).serialise()
+        return _code(TlogProof(index, self._path(index), cosigned).serialise().decode().rstrip("\n"))
+
     # -- stores ---------------------------------------------------------------------------------------------------
 
     def make_journal(self) -> str:
@@ -361,6 +452,16 @@ class Examples:
                 journal.append([b"entry seven", b"eight"])
             (path,) = Path(scratch).iterdir()
             return _code(f"{path.name}\n{rows(path.read_bytes())}")
+
+    def make_state_proof(self) -> str:
+        keys = sorted(record_key("identifier", name) for name in (IDENTIFIER, ABSENT))
+        with tempfile.TemporaryDirectory() as scratch, Index.open(Path(scratch)) as index:
+            replay(index, self.world.entries)
+            proof, root = index.tree.prove(keys)
+            claims = {key: index.record(key) for key in keys}
+        assert root == root_from_state_proof(claims, proof) == decode_statement(self.world.entries[-1]).body["state"]
+        lines = [f"key {key.hex()}  {'absent' if claims[key] is None else 'present'}" for key in keys]
+        return _code("\n".join([*lines, f"root {root.hex()}", diagnostic(proof.to_cbor_object())]))
 
     def make_index(self) -> str:
         with tempfile.TemporaryDirectory() as scratch, Index.open(Path(scratch)) as index:
@@ -411,6 +512,48 @@ class Examples:
         assert AnchorRecord.from_json(record.to_json()) == record
         return _code(orjson.dumps(record.to_json(), option=orjson.OPT_INDENT_2).decode(), "json")
 
+    def make_chain_evidence(self) -> str:
+        log_id, size, root, time = self.world.log_id, self.tree.size, self.tree.root(), START + 63
+        still = Still(number=12, time=START + 70)
+        words = {
+            "root": (storage.root_slot(log_id, size), root),
+            "meta": (storage.meta_slot(log_id, size), meta(9, time)),
+            "head": (storage.head_slot(log_id), head(size, time)),
+        }
+        still.words |= dict(words.values())
+        accounts, stored = still.tries()
+        header = still.header()
+        evidence = make_evidence(
+            chain_id=31_990, contract=CONTRACT, log_id=log_id, size=size, header=header,
+            nodes=[*accounts.nodes, *stored.nodes],
+        )  # fmt: skip
+        block_hash = keccak256(header)
+        policy = ChainPolicy("ethereum", 31_990, CONTRACT, CODE_HASH, headers=(block_hash,))
+        facts = check_chain_evidence(evidence, policy, log_id)
+        assert (facts.root, facts.anchored_block, facts.newest) == (root, 9, True)
+        kind, chain_id, contract, log, _, _, requested, nodes = decode(evidence)
+        shown = [f"[\"{kind}\", {chain_id}, h'{contract.hex()}',", f" h'{log.hex()}', {size},"]
+        shown.append(f" h'{header[:24].hex()}…' ({len(header)} bytes), {requested},")
+        shown.append(" [" + ",\n  ".join(f"h'{node[:24].hex()}…' ({len(node)} bytes)" for node in nodes) + "]]")
+        shown += ["", f"{len(evidence)} bytes", f"block hash    {block_hash.hex()}"]
+        shown.append(f"state root    {accounts.root.hex()}")
+        shown.append(f"account       at {keccak256(contract).hex()}, storage root {stored.root.hex()}")
+        for name, (slot, word) in words.items():
+            shown += [f"{name} slot     {slot.hex()}, at {keccak256(slot).hex()}", f"{name} word     {word.hex()}"]
+        return _code("\n".join(shown))
+
+    def make_evidence_bundle(self) -> str:
+        source = LogSource(self.world.entries)
+        source.note = signed_note(source, self.world.note)
+        raw = build(source, ABSENT, None).encode()
+        name, members = decode(raw, max_size=MAX_BUNDLE)
+        shown = {key: diagnostic(_shortened(value), 2) for key, value in members.items()}
+        inside = ",\n".join(f'  "{key}": {value}' for key, value in shown.items())
+        policy = Policy((LogTrust(source.log_id, None, frozenset({-8})),), trust_operator_state=True)
+        report = verify(raw, policy, self.world.now).report
+        assert report.overall is Verdict.VALID
+        return _code(f'["{name}", {{\n{inside}\n}}]\n\n{len(raw)} bytes')
+
     def make_document(self) -> str:
         raw = canonical_json(PRODUCT)
         assert canonical_json(parse_json(raw)) == raw
@@ -422,6 +565,58 @@ class Examples:
         )
         shown = [f"{text}\n  = {b64decode(text + '=' * (-len(text) % 4), b'-_').decode()}" for text in disclosures]
         return _code(f"{canonical_json(concealed).decode()}\n\n" + "\n".join(shown))
+
+    # -- auditors -------------------------------------------------------------------------------------------------
+
+    def make_audit_report(self) -> str:
+        auditor = key("auditor")
+        counts = Counter(decode_statement(raw).type for raw in self.world.entries)
+        report = AuditReport(
+            log_id=self.world.log_id, size=self.tree.size, root=self.tree.root(),
+            state=decode_statement(self.world.entries[-1]).body["state"], mode=FULL, checked=self.tree.size,
+            counts=counts, checks=REPLAYED | {"anchors"}, time=START + 7200, software="tial 0.1.0",
+            anchors=Anchored(2, self.tree.size, self.tree.root()),
+        )  # fmt: skip
+        raw = sign_audit_report(auditor, report)
+        return _code(
+            f"{cose_diagnostic(raw)}\n\n{len(raw)} bytes; public key of the auditor: {auditor.public_key.hex()}"
+        )
+
+    def make_sample(self) -> str:
+        seed = hashlib.sha256(b"a block").digest()
+        first = hashlib.sha256(seed + bytes(8)).hexdigest()
+        return _code(
+            f"seed                     {seed.hex()}\nSHA-256(seed || 00..00)  {first}\n"
+            f"modulo {self.tree.size}                {int(first, 16) % self.tree.size}\n"
+            f"5 draws, in order        {draw(seed, 5, self.tree.size)}"
+        )
+
+    def make_split_view(self) -> str:
+        leaves = [leaf_hash(raw) for raw in self.world.entries]
+        other = [*leaves[:5], leaf_hash(b"another entry"), *leaves[6:12]]
+        prefix = prefix_of(12, len(leaves), lambda level, index: root_of(leaves[index << level : (index + 1) << level]))
+        notes = [
+            sign_checkpoint(self.world.note, Checkpoint("example.org/log", len(tree), root_of(tree)))
+            for tree in (other, leaves)
+        ]
+        raw = split_checkpoints(notes[0], notes[1], prefix)
+        cose_key = KeyRef(self.world.cose.suite.alg or 0, self.world.cose.public_key)
+        vkey = Vkey("example.org/log", ED25519, self.world.note.public_key)
+        found = verify_split_view(raw, LogIdentity.of(self.world.log_id, vkey, cose_key))
+        sentence = "\n".join(textwrap.wrap(found.detail, 110))
+        return _code(f"{diagnostic(decode(raw))}\n\n{len(raw)} bytes, which prove:\n{sentence}")
+
+    def make_violation(self) -> str:
+        shown = [LoggedEntry(at, self.world.entries[at], self._path(at)) for at in (self.tree.size - 1, 17)]
+        note = sign_checkpoint(self.world.note, Checkpoint("example.org/log", self.tree.size, self.tree.root()))
+        found = Violation("the log holds an entry that its rules refuse: …", START + 120, note, *shown)
+        assert found.check([Vkey("example.org/log", ED25519, self.world.note.public_key)]).size == self.tree.size
+        value = decode(found.encode())
+        cut = [value[3], value[4][1], value[5][1]]
+        text = diagnostic(value)
+        for raw in cut:
+            text = text.replace(f"h'{raw.hex()}'", f"h'{raw[:24].hex()}…' ({len(raw)} bytes)")
+        return _code(f"{text}\n\n{len(found.encode())} bytes")
 
     # -- the bulk stream ------------------------------------------------------------------------------------------
 

@@ -29,7 +29,7 @@ def settings() -> dict[str, str]:
     for name, kind in SECTIONS.items():
         for item in fields(kind):
             assert item.default is not MISSING
-            found[f"{name}.{item.name}"] = str(item.default).replace("False", "false")
+            found[f"{name}.{item.name}"] = str(item.default).replace("False", "false").replace("True", "true")
     return found
 
 

@@ -352,3 +352,15 @@ def everything(config: Config) -> dict[str, bytes]:
     """What was signed or made durable: journal, served log and lock."""
     folders = (config.data_path / "journal", config.data_path / "log", config.path(config.lock).parent)
     return {str(path): path.read_bytes() for folder in folders for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_lost_lock_is_not_recovered_from_an_anchor_that_is_not_final(anchoring: Anchoring):
+    """The newest head agrees, but a reorganisation could still take it back: only a final one stands for the log."""
+    published = anchoring.run(anchored=True)
+    anchoring.config.path(anchoring.config.lock).unlink()
+    waiting = replace(anchoring.bare, chain=anchoring.chain_config(finality="depth:5"))
+    with pytest.raises(RefusedStartError, match="no final anchor of this log"):
+        start(waiting, recover_lock=True)
+    assert not anchoring.config.path(anchoring.config.lock).exists()
+    anchoring.rpc().call("anvil_mine", "0x10")
+    assert start(waiting, recover_lock=True) == published

@@ -197,7 +197,7 @@ def test_a_manifest_from_outside_is_refused_even_with_the_log_key(tmp_path: Path
         for signer, issuer in ((PARTY.signer, PARTY.did), (key("cose"), log_did(record))):
             draft = Draft(
                 "manifest", issuer, "batch:9", node.log_id.hex(), node.admission.log_time,
-                body={"first": size, "count": 0, "counts": {}, "rules": 1},
+                body={"first": size, "count": 0, "counts": {}, "rules": 1, "state": bytes(32), "began": 0},
             )  # fmt: skip
             await refused_as(node, sign(draft, signer), "wrong_signer")
 
@@ -304,7 +304,7 @@ def test_one_identifier_twice_is_a_named_conflict_also_when_both_come_at_once(tm
         for raw, one in zip(rivals, outcomes, strict=True):
             if isinstance(one, Refused):
                 assert one.receipt is not None
-                receipt = open_refusal(one.receipt, -8, node.cose.public_key)
+                receipt = open_refusal(one.receipt, -8, key("cose").public_key)
                 assert (receipt.log_id, receipt.reason) == (node.log_id, "already_registered")
                 assert receipt.act == decode_statement(raw).act
         await refused_as(node, rivals[outcomes.index(lost[0])], "already_registered")

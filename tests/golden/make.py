@@ -55,6 +55,20 @@ def _rights(c: Consortium) -> None:
     _move(c, c.registrar, sub, "revoked", "delegator", place)
     again = {"seq": c.touches(*place), "reclaim": True}
     c.put(c.delegation(c.stranger, "vaa/88.118.9", by=c.registrar, parent=PREFIX, claims=again, exp=c.now + 9 * DAY))
+    _given_anew(c)
+
+
+def _given_anew(c: Consortium) -> None:
+    """A delegation that its holder gave away below ends when its own is given anew, and is reclaimed."""
+    c.delegate(c.registrar, "vaa/88.200")
+    c.delegate(c.stranger, "vaa/88.200.1", by=c.registrar, parent="vaa/88.200")
+    above = subjects.delegation("vaa", "88.200")
+    _move(c, c.roots[0], above, "revoked", "root", (DelegationRecord, "vaa", "88.200"))
+    c.put(c.delegation(c.registrar, "vaa/88.200", claims={"seq": 2, "reclaim": True}, exp=c.now + 9 * DAY))
+    again = {"seq": 1, "reclaim": True}
+    c.put(c.delegation(
+        c.holder, "vaa/88.200.1", by=c.registrar, parent="vaa/88.200", claims=again, exp=c.now + 9 * DAY
+    ))  # fmt: skip
 
 
 def _items(c: Consortium) -> None:
@@ -110,11 +124,21 @@ def _keys(c: Consortium) -> None:
     c.put(c.act("compromise", c.enroller, c.registrar.did, seq, body))
     c.registrar.signer = second
     c.put(c.registration(c.registrar, "vaa:88.118.8/A6", PREFIX, c.holder))
+    new = key("stranger, recovered", "es256")
+    bad = [{"kid": c.stranger.signer.kid, "from": c.now}]
+    seq = {"seq": c.touches(ActorRecord, c.stranger.did)}
+    c.put(c.act("compromise", c.enroller, c.stranger.did, seq, {"bad": bad, "confirmed": []}))
+    c.put(c.recovery(c.stranger, new, by=c.enroller))
+    c.later(DAY)
+    c.stranger.signer = new
+    c.put(c.transfer(c.stranger, "vaa:88.118.8/A3", c.holder, seq=2))
 
 
 def _ending(c: Consortium) -> None:
     c.put(c.log_change(policy={"skew": 120, "max_age": DAY, "rotation_delay": 2 * DAY}))
     c.put(c.log_change(roles={c.stranger.did: ["auditor", "owner"]}, witnesses=[f"witness+{'0' * 8}+{'A' * 44}"]))
+    c.later(5)
+    c.put(c.new_log_keys(key("cose 2", "es256"), key("note 2")))
     c.later(5)
     c.put(c.log_change(seal={"successor": "5a" * 32}))
     c.later(5)

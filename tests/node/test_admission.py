@@ -9,9 +9,11 @@ import pytest
 
 from ledger.credentials.mapping import ContradictionError
 from ledger.crypto.canonical import canonical_json
-from ledger.errors import LedgerError
-from ledger.statements import Statement, decode_statement
+from ledger.statements import decode_statement
+from ledger.store.documents import DocumentFolder
 from node.admission import Admission
+from node.document_check import DocumentCheck
+from node.keyring import KeyRing
 from node.node import Node
 from node.recovery import DataFolder, Recovered, open_log
 from node.submission import Admitted, Refused
@@ -38,17 +40,13 @@ def unreachable(index: int) -> bytes:
     raise AssertionError(f"entry {index} is not to be asked for: nobody can answer yet")
 
 
-def no_check(_statement: Statement, _view: object) -> LedgerError | None:
-    return None
-
-
 def test_a_refusal_about_an_entry_that_is_just_being_stored_asks_nobody_for_it(tmp_path: Path):
     """The writer's thread applies a group to the index before the loop hears of it; decisions go on meanwhile."""
     recovered, world = opened(tmp_path)
     try:
         admission = Admission(
-            recovered.index, key("cose"), recovered.journal.next_index, recovered.counts,
-            entry_at=unreachable, check_document=no_check,
+            recovered.index, KeyRing((key("cose"),), (key("note"),)), recovered.journal.next_index, recovered.counts,
+            entry_at=unreachable, documents=DocumentCheck(DocumentFolder(tmp_path / "documents")),
         )  # fmt: skip
         first = decode_statement(world.registration(PARTY, ITEM, "vaa/88.118.8"))
         other = decode_statement(world.registration(PARTY, ITEM, "vaa/88.118.8", digest=bytes(32)))

@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ledger.crypto.digests import kid as kid_of
 from ledger.errors import Rejection
 from ledger.state.records import (
     KIND_OF,
@@ -23,6 +24,7 @@ from ledger.state.records import (
 from ledger.state.transition import transition
 from ledger.state.view import Changes, MemoryState, Overlay, View
 from ledger.statements import Statement, decode_statement, subjects
+from tests.golden import make
 from tests.world import DAY, PREFIX, Consortium, Party, credential, key
 
 BASE = Consortium()
@@ -36,18 +38,21 @@ class Chain:
         self.records: dict[Name, tuple[int, bytes, int]] = {}
         self.lengths: set[tuple[str, int]] = set()
         self.certified: dict[str, str] = {}
+        self.log_keys: set[tuple[str, bytes]] = set()
 
     def touched(self, statement: Statement) -> list[Name]:
         sub, kind, parts = statement.sub, statement.subject[0], statement.subject[1:]
         match statement.type:
             case "genesis":
-                return [("log",), ("batch",)]
+                return [("log",), ("batch",), *self.new_log_keys(statement.body)]
             case "log":
-                return [("log",), *(("actor", did) for did in statement.body.get("roles", {}))]
+                roles = (("actor", did) for did in statement.body.get("roles", {}))
+                return [("log",), *roles, *self.new_log_keys(statement.body)]
             case "manifest":
                 return [("batch",)]
             case "actor" | "rotation":
-                return [("actor", sub)]
+                new = [*statement.body.get("keys", []), *statement.body.get("add", [])]
+                return [("actor", sub), *(("key", kid_of(entry["key"])) for entry in new)]
             case "compromise":
                 return [("actor", sub), *(("reconfirmed", sub, leaf) for leaf in statement.body.get("reconfirmed", []))]
             case "delegation":
@@ -69,6 +74,18 @@ class Chain:
             case "status" if kind == "delegation":
                 return [("delegation", *parts)]
         return [("identifier", sub)]
+
+    def new_log_keys(self, body: dict[str, Any]) -> list[Name]:
+        """The keys that genesis or a change of the log brings, and that the log does not use already."""
+        held = {use: {item for item in self.log_keys if item[0] == use} for use in ("cose", "note", "root")}
+        if "keys" in body:
+            for use in ("cose", "note"):
+                held[use] = {(use, body["keys"][use]["key"])}
+        if "root" in body:
+            held["root"] = {("root", entry["key"]) for entry in body["root"]["members"]}
+        now = held["cose"] | held["note"] | held["root"]
+        new, self.log_keys = now - self.log_keys, now
+        return [("key", kid_of(raw)) for _, raw in new]
 
     def add(self, index: int, raw: bytes) -> None:
         statement = decode_statement(raw)
@@ -235,6 +252,15 @@ def test_the_histories_are_not_idle():
             c.counts.clear()
     assert len(admitted) == 12  # all types but genesis: status is counted once
     assert_chained(c.state, c.entries)
+
+
+def test_the_golden_log_touches_what_each_type_says():
+    """It holds what the random player does not do: new keys of the log, a recovery, delegations given anew."""
+    entries = [bytes.fromhex(line) for line in make.LOG.read_text().splitlines()]
+    state = MemoryState()
+    for index, raw in enumerate(entries):
+        state.apply(transition(state, decode_statement(raw), index))
+    assert_chained(state, entries)
 
 
 def test_the_batch_record_follows_the_manifests():

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from ledger.crypto.suites import Signer
+from ledger.errors import Rejection
 from ledger.state.reasons import Reason
-from ledger.state.records import ActorRecord, ReconfirmedRecord
-from ledger.statements import decode_statement, sign
-from tests.world import DAY, ITEM, Consortium, Party, World, accepts, key, key_entry, must_refuse
+from ledger.state.records import ActorRecord, KeyRecord, ReconfirmedRecord
+from ledger.state.transition import transition, verify_signature
+from ledger.statements import decode_statement, make_consent, sign
+from tests.world import DAY, FOREVER, ITEM, Consortium, Party, World, accepts, key, key_entry, must_refuse
 
 
 def record_of(world: World, party: Party) -> ActorRecord:
@@ -94,13 +96,82 @@ def test_a_did_web_may_have_any_key(c: Consortium):
     c.enrol(newcomer, by=c.enroller)
 
 
-def test_a_key_stands_once_in_an_enrolment_and_is_none_of_the_logs(c: Consortium):
+def test_a_key_stands_once_in_an_enrolment(c: Consortium):
     newcomer = Party("newcomer")
     keys = [key_entry(newcomer.signer), key_entry(newcomer.signer, ["statement"])]
     must_refuse(Reason.KEY_EXISTS, c, c.enrolment(newcomer, consents=[c.enroller], keys=keys))
-    for own in (c.cose, c.note):
-        keys = [key_entry(newcomer.signer), key_entry(own)]
-        must_refuse(Reason.KEY_EXISTS, c, c.enrolment(newcomer, consents=[c.enroller], keys=keys))
+
+
+def enrolled_with(c: Consortium, party: Party, extra: Signer) -> bytes:
+    """An enrolment with a second key, which consents, and the enroller's consent."""
+    body = {"keys": [key_entry(party.signer), key_entry(extra)], "roles": [], "name": party.name}
+    draft = c.draft("actor", party.did, party.did, body=body)
+    digest = draft.consent_digest(party.signer)
+    return sign(draft, party.signer, [party.consent(digest, signer=extra), c.enroller.consent(digest)])
+
+
+def test_a_key_belongs_to_one_party_and_serves_one_purpose(c: Consortium):
+    newcomer = Party("newcomer")
+    others = [c.cose, c.note, c.roots[0].signer, c.roots[2].signer, c.registrar.signer]
+    for taken in others:
+        must_refuse(Reason.KEY_TAKEN, c, enrolled_with(c, newcomer, taken))
+        must_refuse(Reason.KEY_TAKEN, c, c.rotation(c.stranger, add=[taken]))
+    must_refuse(Reason.KEY_TAKEN, c, c.enrolment(c.roots[0], consents=[c.enroller]))
+    free = key("free")
+    record = c.put(enrolled_with(c, newcomer, free))
+    owner = c.state.read(KeyRecord, free.kid)
+    assert owner is not None
+    assert (owner.owner, owner.use, owner.touches) == (record.sub, "actor", 1)
+
+
+def test_a_key_that_was_removed_or_never_came_into_force_stays_its_actors(c: Consortium):
+    old, waiting = c.stranger.signer, key("waiting")
+    c.put(c.rotation(c.stranger, add=[waiting], remove=[old]))
+    must_refuse(Reason.KEY_TAKEN, c, c.rotation(c.holder, add=[waiting]))
+    c.put(cancellation(c, c.enroller, len(c.entries) - 1))
+    must_refuse(Reason.KEY_TAKEN, c, c.rotation(c.holder, add=[waiting]))
+    c.put(c.rotation(c.stranger, add=[waiting], remove=[old]))  # the actor may ask for it again
+    assert c.touches(KeyRecord, waiting.kid) == 2
+    c.later(DAY)
+    must_refuse(Reason.KEY_TAKEN, c, c.rotation(c.holder, add=[old]))
+    must_refuse(Reason.KEY_EXISTS, c, c.rotation(c.stranger, add=[old], signer=waiting))
+
+
+class Counting:
+    """The real check of signatures, counted."""
+
+    def __init__(self) -> None:
+        self.checks = 0
+
+    def __call__(self, alg: int, public: bytes, message: bytes, signature: bytes) -> bool:
+        self.checks += 1
+        return verify_signature(alg, public, message, signature)
+
+
+def test_an_enrolment_without_an_authority_costs_no_check_and_a_forged_one_two(c: Consortium):
+    verify = Counting()
+    party, more = Party("hostile"), [key(f"hostile {n}") for n in range(31)]
+    entries = [key_entry(s) for s in (party.signer, *more)]
+    draft = c.draft("actor", party.did, party.did, body={"keys": entries, "roles": [], "name": "n"})
+    digest = draft.consent_digest(party.signer)
+    own, good = [party.consent(digest, signer=s) for s in more], c.enroller.consent(digest)
+    elsewhere = make_consent(c.enroller.signer, c.enroller.did, FOREVER, bytes(32))
+    forged = good[:-1] + bytes([good[-1] ^ 1])
+
+    def refused(reason: Reason, *consents: bytes) -> int:
+        verify.checks = 0
+        statement = decode_statement(sign(draft, party.signer, consents))
+        with pytest.raises(Rejection) as caught:
+            transition(c.state, statement, len(c.entries), verify)
+        assert caught.value.reason == reason
+        return verify.checks
+
+    assert refused(Reason.CONSENT_MISSING, *own) == 0
+    assert refused(Reason.CONSENT_UNKNOWN_PARTY, *own, c.stranger.consent(digest)) == 0
+    assert refused(Reason.CONSENT_ELSEWHERE, *own, elsewhere) == 0
+    assert refused(Reason.CONSENT_MISSING, *own[1:], good) == 0
+    assert refused(Reason.BAD_SIGNATURE, *own, forged) == 2
+    c.put(sign(draft, party.signer, [*own, good]))
 
 
 @pytest.mark.parametrize("dates", [{"nbf": 10, "exp": 10}, {"nbf": 0, "exp": 5}])
@@ -172,9 +243,25 @@ def test_a_rotation_adds_new_keys_and_removes_known_ones(c: Consortium):
 
 def test_a_rotation_leaves_a_key_that_signs(c: Consortium):
     must_refuse(Reason.NO_KEY_LEFT, c, c.rotation(c.stranger, remove=[c.stranger.signer]))
-    for entry in (key_entry(key("a"), ["consent"]), key_entry(key("a"), exp=c.now + DAY)):
-        raw = c.rotation(c.stranger, add=[key("a")], entries=[entry], remove=[c.stranger.signer])
-        must_refuse(Reason.NO_KEY_LEFT, c, raw)
+    effective = c.now + DAY
+
+    def instead(**dates: int) -> bytes:
+        entry = key_entry(key("a"), ["consent"] if not dates else ["statement"], **dates)
+        return c.rotation(c.stranger, add=[key("a")], entries=[entry], remove=[c.stranger.signer])
+
+    must_refuse(Reason.NO_KEY_LEFT, c, instead())
+    must_refuse(Reason.NO_KEY_LEFT, c, instead(nbf=effective + 1))
+    must_refuse(Reason.INVALID_PERIOD, c, instead(exp=effective))
+    for dates in ({"nbf": effective}, {"exp": effective + 1}):
+        c.fork().put(instead(**dates))
+
+
+def test_a_rotation_that_keeps_a_key_which_ends_before_it_takes_effect_leaves_none(c: Consortium):
+    newcomer = Party("newcomer")
+    c.enrol(newcomer, by=c.enroller, keys=[key_entry(newcomer.signer, exp=c.now + DAY)])
+    later = key_entry(key("later"), nbf=c.now + 2 * DAY)
+    must_refuse(Reason.NO_KEY_LEFT, c, c.rotation(newcomer, add=[key("later")], entries=[later]))
+    c.put(c.rotation(newcomer, add=[key("now")]))
 
 
 def cancellation(c: Consortium, by: Party, entry: int, signer: Signer | None = None, **more: Any) -> bytes:
@@ -348,3 +435,71 @@ def test_genuine_statements_by_a_bad_key_are_reconfirmed(three: tuple[Consortium
 def test_a_compromised_key_consents_to_nothing(c: Consortium):
     c.put(report(c, c.enroller, c.stranger, [(c.stranger.signer, c.now)], []))
     must_refuse(Reason.KEY_COMPROMISED, c, c.transfer(c.holder, ITEM, c.stranger, seq=2))
+
+
+# -- an actor without a key --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def locked_out(c: Consortium) -> Consortium:
+    """The stranger's only key is bad."""
+    c.put(report(c, c.enroller, c.stranger, [(c.stranger.signer, c.now)], []))
+    return c
+
+
+@accepts("rotation")
+def test_the_enroller_and_the_root_give_a_new_key_to_an_actor_without_one(locked_out: Consortium):
+    c, new = locked_out, key("recovered")
+    for by, consents in ((c.enroller, c.roots[:2]), (c.roots[0], c.roots[1:2])):
+        twin = c.fork()
+        twin.put(twin.recovery(c.stranger, new, by=by, consents=consents))
+        must_refuse(Reason.UNKNOWN_KEY, twin, signs_transfer(twin, new))
+        twin.later(DAY)
+        twin.put(twin.transfer(c.holder, ITEM, c.registrar, seq=2))
+        must_refuse(Reason.WRONG_SIGNER, twin, signs_transfer(twin, new))  # a key in force, no holder
+        twin.put(twin.rotation(c.stranger, add=[key("own again")], signer=new))
+
+
+def signs_transfer(c: Consortium, signer: Signer) -> bytes:
+    """Something that the stranger signs; the holder is another."""
+    return c.transfer(c.stranger, ITEM, c.registrar, seq=3, signer=signer, consents=[c.registrar])
+
+
+def test_a_recovery_needs_the_threshold_and_the_new_key(locked_out: Consortium):
+    c, new = locked_out, key("recovered")
+    for by, consents in ((c.enroller, []), (c.enroller, c.roots[:1]), (c.roots[0], []), (c.roots[0], [c.roots[0]])):
+        must_refuse(Reason.THRESHOLD_NOT_MET, c, c.recovery(c.stranger, new, by=by, consents=consents))
+    must_refuse(Reason.CONSENT_MISSING, c, c.recovery(c.stranger, new, by=c.enroller, agreeing=[]))
+    for by in (c.registrar, c.regulator):
+        must_refuse(Reason.WRONG_SIGNER, c, c.recovery(c.stranger, new, by=by))
+    must_refuse(Reason.KEY_COMPROMISED, c, c.rotation(c.stranger, add=[new]))
+    remove = [c.stranger.signer.kid]
+    must_refuse(Reason.BAD_PARAMETERS, c, c.recovery(c.stranger, new, by=c.enroller, remove=remove))
+    c.put(c.log_change(roles={c.enroller.did: ["auditor"]}))
+    must_refuse(Reason.MISSING_ROLE, c, c.recovery(c.stranger, new, by=c.enroller))
+    c.put(c.recovery(c.stranger, new, by=c.roots[0], consents=c.roots[1:2]))
+
+
+def test_an_actor_with_a_key_in_force_is_not_given_another(c: Consortium):
+    for by, consents in ((c.enroller, c.roots[:2]), (c.roots[0], c.roots[1:2])):
+        must_refuse(Reason.WRONG_SIGNER, c, c.recovery(c.stranger, key("taken over"), by=by, consents=consents))
+
+
+def test_a_recovery_can_be_cancelled_and_waits_alone(locked_out: Consortium):
+    c = locked_out
+    entry = len(c.entries)
+    c.put(c.recovery(c.stranger, key("recovered"), by=c.roots[0], consents=c.roots[1:2]))
+    must_refuse(Reason.ROTATION_PENDING, c, c.recovery(c.stranger, key("other"), by=c.enroller))
+    c.put(cancellation(c, c.enroller, entry))
+    c.put(c.recovery(c.stranger, key("other"), by=c.enroller))
+
+
+def test_an_actor_whose_keys_ran_out_is_recovered_too(c: Consortium):
+    newcomer = Party("newcomer")
+    c.enrol(newcomer, by=c.enroller, keys=[key_entry(newcomer.signer, exp=c.now + 10)])
+    must_refuse(Reason.WRONG_SIGNER, c, c.recovery(newcomer, key("new"), by=c.enroller))
+    c.later(10)
+    c.put(c.recovery(newcomer, key("new"), by=c.enroller))
+    c.later(DAY)
+    newcomer.signer = key("new")
+    c.put(c.rotation(newcomer, add=[key("next")]))

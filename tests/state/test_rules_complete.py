@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ledger.state.reasons import EXPLANATIONS, Reason
+from ledger.state.reasons import EXPLANATIONS, REMEDIES, Reason, refuse
 from ledger.statements.types import TYPES
 
 HERE = Path(__file__)
@@ -30,3 +30,15 @@ def test_every_reason_explains_itself():
     assert set(EXPLANATIONS) == set(Reason)
     assert len({reason.value for reason in Reason}) == len(Reason)
     assert all(text.endswith(".") for text in EXPLANATIONS.values())
+
+
+def test_every_reason_says_what_a_person_can_do():
+    """Except those that only the program of a log's operator can cause."""
+    assert set(Reason) - set(REMEDIES) == {Reason.GENESIS_MISPLACED, Reason.BATCH_MISMATCH, Reason.TIME_BACKWARDS}
+    assert not [text for text in REMEDIES.values() if text.endswith(".") or text.strip() != text]
+    error = refuse(Reason.ROTATION_PENDING, "Entry 7.", where="claims.sub")
+    assert error.remedy == REMEDIES[Reason.ROTATION_PENDING]
+    assert error.explain() == (
+        "A rotation is pending. Entry 7 (at claims.sub). Wait until it takes effect, or cancel it"
+    )
+    assert refuse(Reason.TIME_BACKWARDS).explain() == EXPLANATIONS[Reason.TIME_BACKWARDS]

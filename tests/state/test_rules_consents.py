@@ -5,7 +5,7 @@ from __future__ import annotations
 from ledger.state.reasons import Reason
 from ledger.state.records import ActorRecord, IdentifierRecord
 from ledger.statements import Draft, make_consent, sign
-from tests.world import FOREVER, ITEM, Consortium, Party, accepts, key, key_entry, must_refuse
+from tests.world import FOREVER, ITEM, Consortium, Party, accepts, key, key_entry, member, must_refuse
 
 SECOND = "vaa:88.118.8/B2"
 
@@ -133,13 +133,15 @@ def test_a_consent_by_a_key_of_another_actor_is_refused(c: Consortium):
 
 
 def test_the_threshold_counts_root_keys_not_keys_of_the_same_actor(c: Consortium):
-    """A root authority may be enrolled with an everyday key too; that key is no root key."""
+    """A root authority may be enrolled with everyday keys of its own; they are no root keys."""
     everyday = key("everyday")
-    root = c.roots[1]
-    keys = [key_entry(root.signer), key_entry(everyday)]
-    draft = c.draft("actor", root.did, root.did, body={"keys": keys, "roles": [], "name": "root"})
-    digest = draft.consent_digest(root.signer)
-    c.put(sign(draft, root.signer, [root.consent(digest, signer=everyday), c.enroller.consent(digest)]))
+    root = Party("root with a name")
+    root.did = "did:web:root.example"
+    members = [member(p) for p in (c.roots[0], root)]
+    c.put(c.log_change(consents=[*c.roots[:2], root], root={"members": members, "threshold": 2}))
+    body = {"keys": [key_entry(everyday)], "roles": [], "name": "root"}
+    draft = c.draft("actor", root.did, root.did, body=body)
+    c.put(sign(draft, everyday, [c.enroller.consent(draft.consent_digest(everyday))]))
     change = c.draft("log", c.genesis.iss, f"log:{c.log_id.hex()}", {"seq": c.log.touches}, {"suites": [-8]})
     digest = change.consent_digest(c.cose)
     first = c.roots[0].consent(digest)

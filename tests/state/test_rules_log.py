@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -9,11 +10,23 @@ import pytest
 
 from ledger.identifiers.did_key import did_key
 from ledger.state.reasons import Reason
-from ledger.state.records import ActorRecord, BatchRecord, KeyRef, Member
+from ledger.state.records import ActorRecord, BatchRecord, KeyRecord, KeyRef, Member
 from ledger.state.rules1.log import log_did
 from ledger.state.view import MemoryState
 from ledger.statements import Draft, make_consent, sign
-from tests.world import FOREVER, START, Consortium, Party, World, accepts, genesis_draft, key, member, must_refuse
+from tests.world import (
+    FOREVER,
+    START,
+    Consortium,
+    Party,
+    World,
+    accepts,
+    genesis_draft,
+    key,
+    member,
+    must_refuse,
+    note_entry,
+)
 
 ROOTS = [Party(f"root {n}") for n in range(3)]
 COSE, NOTE = key("cose"), key("note")
@@ -97,6 +110,44 @@ def test_a_genesis_with_a_broken_signature_or_foreign_consents_is_refused():
     must_refuse(Reason.BAD_SIGNATURE, Blank(), sign(draft, COSE, [good[0], good[1][:-1] + bytes([good[1][-1] ^ 1])]))
 
 
+def test_a_genesis_shows_that_somebody_holds_its_note_key():
+    good = note_entry(NOTE, COSE)
+    for wrong in (
+        {**good, "proof": bytes(64)},
+        {"alg": -8, "key": NOTE.public_key},
+        note_entry(NOTE, key("other")),
+        note_entry(NOTE, COSE, bytes(32)),
+        {**good, "proof": note_entry(key("other"), COSE)["proof"]},
+    ):
+        keys = {"cose": {"alg": -8, "key": COSE.public_key}, "note": wrong}
+        must_refuse(Reason.NOTE_KEY_UNPROVEN, Blank(), genesis(genesis_draft(COSE, NOTE, ROOTS, keys=keys)))
+
+
+def test_a_genesis_gives_each_key_its_owner_and_its_use():
+    blank = Blank()
+    blank.put(genesis(genesis_draft(COSE, NOTE, ROOTS)))
+    found = {place[1]: (r.owner, r.use) for place, r in blank.state.records.items() if place[0] is KeyRecord}
+    assert found == {
+        COSE.kid: ("", "cose"), NOTE.kid: ("", "note"), **{p.signer.kid: (p.did, "root") for p in ROOTS},
+    }  # fmt: skip
+
+
+def test_entry_one_is_the_first_manifest():
+    world = Blank()
+    world.put(genesis(genesis_draft(COSE, NOTE, ROOTS)))
+    world.log_id = world.log.log_id
+    for raw in (
+        world.enrolment(Party("early"), consents=world.roots[:2]),
+        world.log_change(suites=[-8]),
+        world.registration(Party("early"), "vaa:88.118.8/A1", "vaa/88.118"),
+    ):
+        must_refuse(Reason.MANIFEST_FIRST, world, raw)
+    must_refuse(Reason.GENESIS_MISPLACED, world, world.entries[0])
+    world.counts = Counter({"genesis": 1})
+    world.close(START)
+    world.enrol(Party("early"))
+
+
 # -- changes -----------------------------------------------------------------------------------------------------------
 
 
@@ -146,6 +197,12 @@ def test_a_change_that_changes_nothing_is_refused(c: Consortium):
                 "note": {"alg": -8, "key": NOTE.public_key},
             }
         },
+        {
+            "keys": {
+                "cose": {"alg": -8, "key": COSE.public_key},
+                "note": {"alg": -7, "key": key("x", "es256").public_key, "proof": bytes(64)},
+            }
+        },
     ],
 )
 def test_parameters_that_contradict_each_other_are_refused(c: Consortium, body: dict[str, Any]):
@@ -173,6 +230,56 @@ def test_a_new_log_key_consents_itself_and_signs_from_then_on(c: Consortium):
     c.cose = new
     c.later(10)
     assert log_did(c.log) == did_key(new.public_key, "es256")
+
+
+@accepts("log")
+def test_a_new_note_key_shows_that_somebody_holds_it(c: Consortium):
+    new = key("note 2")
+    for proof in (
+        {"alg": -8, "key": new.public_key},
+        note_entry(new, c.cose),  # made for a genesis
+        note_entry(new, c.cose, bytes(32)),  # made for another log
+        note_entry(new, key("other"), c.log_id),  # made beside another cose key
+        note_entry(new, c.cose, c.log_id) | {"proof": bytes(64)},
+        note_entry(c.note, c.cose, c.log_id) | {"key": new.public_key},
+    ):
+        must_refuse(Reason.NOTE_KEY_UNPROVEN, c, c.fork().new_log_keys(c.cose, new, proof=proof))
+    c.put(c.new_log_keys(c.cose, new))
+    assert c.log.note == KeyRef(-8, new.public_key)
+    wrong = note_entry(new, c.cose, c.log_id) | {"proof": bytes(64)}  # of the key in force: checked where it stands
+    must_refuse(Reason.NOTE_KEY_UNPROVEN, c, c.fork().new_log_keys(c.cose, new, proof=wrong))
+
+
+@accepts("log")
+def test_both_keys_of_the_log_are_changed_by_one_statement(c: Consortium):
+    c.put(c.new_log_keys(key("cose 2", "es256"), key("note 2")))
+    c.later(10)
+    for kid, use in ((c.cose.kid, "cose"), (c.note.kid, "note")):
+        record = c.state.read(KeyRecord, kid)
+        assert record is not None
+        assert (record.owner, record.use) == ("", use)
+
+
+def test_the_log_and_the_root_take_no_key_of_another_party_or_purpose(c: Consortium):
+    must_refuse(Reason.KEY_TAKEN, c, c.fork().new_log_keys(c.registrar.signer, c.note))
+    must_refuse(Reason.KEY_TAKEN, c, c.fork().new_log_keys(c.cose, c.registrar.signer))
+    old_cose, old_note = c.cose, c.note
+    c.put(c.new_log_keys(key("cose 2"), key("note 2")))
+    must_refuse(Reason.KEY_TAKEN, c, c.fork().new_log_keys(old_note, c.note))
+    must_refuse(Reason.KEY_TAKEN, c, c.fork().new_log_keys(c.cose, old_cose))
+    c.put(c.fork().new_log_keys(old_cose, old_note))  # back to what they were
+    c.cose, c.note = old_cose, old_note
+    for party in (c.registrar, Party("cose 2")):
+        root = {"members": [member(p) for p in (c.roots[0], party)], "threshold": 2}
+        must_refuse(Reason.KEY_TAKEN, c, c.log_change(consents=[*c.roots[:2], party], root=root))
+
+
+def test_a_root_authority_that_left_may_come_back(c: Consortium):
+    two = {"members": [member(p) for p in c.roots[:2]], "threshold": 2}
+    three = {"members": [member(p) for p in c.roots], "threshold": 2}
+    c.put(c.log_change(root=two))
+    c.put(c.log_change(consents=c.roots, root=three))
+    assert c.touches(KeyRecord, c.roots[2].signer.kid) == 2
 
 
 @accepts("log")

@@ -246,6 +246,63 @@ def test_a_prefix_falls_back_only_by_an_explicit_reclaim(chain: Consortium):
     c.put(c.registration(c.stranger, "vaa:77.118.7/B", "vaa/77.118"))
 
 
+def renewed(c: Consortium, to: Party) -> None:
+    """77.118 is revoked and given again."""
+    revoke(c, c.certifier, "vaa/77.118", "delegator")
+    claims = {"seq": 2, "reclaim": True}
+    dates: dict[str, Any] = {"nbf": c.now, "exp": c.now + DAY}
+    c.put(c.delegation(to, "vaa/77.118", by=c.certifier, parent="vaa/77", claims=claims, **dates))
+
+
+def test_what_was_given_away_below_does_not_revive_when_the_same_holder_gets_its_prefix_back(chain: Consortium):
+    c = chain
+    c.put(c.registration(c.holder, "vaa:77.118.9/A", "vaa/77.118.9"))
+    assert delegation_of(c, "vaa", "77.118.9").parent_generation == 1
+    renewed(c, c.registrar)
+    must_refuse(Reason.DELEGATION_NOT_LIVE, c, c.registration(c.holder, "vaa:77.118.9/B", "vaa/77.118.9"))
+    must_refuse(Reason.ROLE_NOT_ALLOWED, c, c.status(c.holder, "vaa:77.118.9/A", "blocked", "delegation-holder", 1))
+    c.put(c.registration(c.registrar, "vaa:77.118.7/B", "vaa/77.118"))
+
+
+@accepts("delegation")
+@pytest.mark.parametrize("same", [True, False])
+def test_the_covering_holder_reclaims_what_a_former_holder_gave_away(chain: Consortium, *, same: bool):
+    c = chain
+    by = c.registrar if same else c.stranger
+    dates: dict[str, Any] = {"nbf": c.now, "exp": c.now + DAY}
+
+    def again(*, by: Party = by, **claims: Any) -> bytes:
+        more = {"seq": 1, **claims}
+        return c.delegation(c.stranger, "vaa/77.118.9", by=by, parent="vaa/77.118", claims=more, **dates)
+
+    must_refuse(Reason.DELEGATION_EXISTS, c, again(by=c.registrar, reclaim=True))
+    renewed(c, by)
+    must_refuse(Reason.NOT_LONGEST_MATCH, c, c.registration(by, "vaa:77.118.9/B", "vaa/77.118"))
+    must_refuse(Reason.RECLAIM_REQUIRED, c, again())
+    must_refuse(Reason.WRONG_SIGNER, c, again(by=c.holder, reclaim=True))
+    c.put(again(reclaim=True))
+    record = delegation_of(c, "vaa", "77.118.9")
+    assert (record.generation, record.parent_generation, record.holder) == (2, 2, c.stranger.did)
+    c.put(c.registration(c.stranger, "vaa:77.118.9/B", "vaa/77.118.9"))
+    must_refuse(Reason.DELEGATION_EXISTS, c, c.delegation(
+        c.stranger, "vaa/77.118.9", by=by, parent="vaa/77.118", claims={"seq": 2, "reclaim": True}, **dates,
+    ))  # fmt: skip
+
+
+def test_the_root_takes_back_what_lies_below_a_revoked_delegation(chain: Consortium):
+    c = chain
+    again = {"seq": 1, "reclaim": True}
+    must_refuse(Reason.DELEGATION_EXISTS, c, c.delegation(c.stranger, "vaa/77.118.9", claims=again))
+    revoke(c, c.certifier, "vaa/77.118", "delegator")
+    c.put(c.delegation(c.stranger, "vaa/77.118.9", claims=again))
+    c.put(c.registration(c.stranger, "vaa:77.118.9/B", "vaa/77.118.9"))
+
+
+def test_a_delegation_that_is_not_yet_valid_has_not_ended(c: Consortium):
+    c.delegate(c.holder, "vaa/88.300", nbf=c.now + DAY)
+    must_refuse(Reason.DELEGATION_EXISTS, c, c.delegation(c.holder, "vaa/88.300", claims={"seq": 1, "reclaim": True}))
+
+
 @accepts("delegation")
 def test_an_expired_delegation_is_reclaimed_too(c: Consortium):
     c.delegate(c.holder, "vaa/88.300", exp=c.now + 10)

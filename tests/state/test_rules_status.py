@@ -17,7 +17,7 @@ from ledger.state.records import (
 )
 from ledger.statements import subjects
 from ledger.statements.types import STATES
-from tests.world import DAY, ITEM, PREFIX, Consortium, Party, accepts, credential, must_refuse
+from tests.world import DAY, ITEM, PREFIX, YEAR, Consortium, Party, accepts, credential, must_refuse
 
 ROLES = ("issuer", "regulator", "accreditor", "delegator", "root", "delegation-holder", "holder", "owner")
 
@@ -140,6 +140,9 @@ def test_every_move_by_everybody_in_every_role(kind: str, state: str, put_by: st
             role not in WHO[base, target] or entitled.get(role) != name or ((state, target) in LIFTS and role != put_by)
         ):
             must_refuse(Reason.ROLE_NOT_ALLOWED, c, raw)
+        elif (base, target, role) == ("credential", "active", "issuer") and "accreditor" in more:
+            must_refuse(Reason.ACCREDITATION_NOT_ACTIVE, c, raw)
+            allowed.add((target, role))  # by the table; the next test has what stands against it
         else:
             twin = c.fork()
             twin.put(raw)
@@ -157,6 +160,37 @@ def test_an_accreditor_without_its_role_has_no_say(c: Consortium):
     must_refuse(Reason.ROLE_NOT_ALLOWED, c, c.status(c.accreditor, sub, "suspended", "accreditor", c.touches(*place)))
     c.put(c.status(c.regulator, sub, "revoked", "regulator", c.touches(*place)))
     must_refuse(Reason.ROLE_NOT_ALLOWED, c, c.status(c.accreditor, credential(1), "revoked", "accreditor", 1))
+
+
+def test_an_issuer_lifts_its_suspension_only_while_it_could_issue_the_credential(c: Consortium):
+    c.put(c.status(c.certifier, credential(1), "suspended", "issuer", 1))
+    sub, place = subject_of(c, "accreditation")
+
+    def lift(world: Consortium) -> bytes:
+        return world.status(world.certifier, credential(1), "active", "issuer", 2)
+
+    suspended, late, blocked, withdrawn = (c.fork() for _ in range(4))
+    suspended.put(c.status(c.regulator, sub, "suspended", "regulator", c.touches(*place)))
+    must_refuse(Reason.ACCREDITATION_NOT_ACTIVE, suspended, lift(suspended))
+    must_refuse(Reason.MOVE_NOT_ALLOWED, suspended, c.status(c.certifier, credential(1), "suspended", "issuer", 2))
+    suspended.put(c.status(c.regulator, sub, "active", "regulator", suspended.touches(*place)))
+    suspended.put(lift(suspended))
+    late.later(YEAR)
+    must_refuse(Reason.ACCREDITATION_NOT_ACTIVE, late, lift(late))
+    blocked.put(c.status(c.regulator, ITEM, "blocked", "regulator", blocked.touches(IdentifierRecord, ITEM)))
+    must_refuse(Reason.IDENTIFIER_NOT_LIVE, blocked, lift(blocked))
+    withdrawn.put(c.template(c.authority, state="withdrawn", seq=1))
+    must_refuse(Reason.TEMPLATE_NOT_APPROVED, withdrawn, lift(withdrawn))
+    withdrawn.put(c.status(c.certifier, credential(1), "revoked", "issuer", 2))  # towards less it always may
+    c.put(lift(c))
+
+
+def test_a_regulator_lifts_its_own_suspension_whatever_became_of_the_accreditation(c: Consortium):
+    c.put(c.status(c.regulator, credential(1), "suspended", "regulator", 1))
+    sub, place = subject_of(c, "accreditation")
+    c.put(c.status(c.accreditor, sub, "suspended", "accreditor", c.touches(*place)))
+    must_refuse(Reason.ROLE_NOT_ALLOWED, c, c.status(c.certifier, credential(1), "active", "issuer", 2))
+    c.put(c.status(c.regulator, credential(1), "active", "regulator", 2))
 
 
 def test_a_regulator_without_its_role_has_no_say(c: Consortium):

@@ -96,7 +96,12 @@ DRAFTS: dict[str, Draft] = {
             "status", CREDENTIAL, body={"note": "Recall of lot 7"},
             claims={"state": "suspended", "reason": "recall", "role": "issuer", "effective": IAT, "seq": 2},
         ),
-        _draft("manifest", "batch:17", body={"first": 2, "count": 3, "counts": {"registration": 3}, "rules": 1}),
+        _draft(
+            "manifest", "batch:17",
+            body={
+                "first": 2, "count": 3, "counts": {"registration": 3}, "rules": 1, "state": bytes(32), "began": 0,
+            },
+        ),
     )
 }  # fmt: skip
 

@@ -136,7 +136,7 @@ def test_a_second_opener_is_refused(tmp_path: Path):
 def test_another_layout_asks_for_a_rebuild(tmp_path: Path):
     Index.open(tmp_path).close()
     database = plyvel.DB(str(tmp_path))
-    database.put(b"\x00format", (2).to_bytes(8, "big"))
+    database.put(b"\x00format", (1).to_bytes(8, "big"))
     database.close()
     with pytest.raises(CorruptError, match="tial index rebuild"):
         Index.open(tmp_path)

@@ -82,6 +82,12 @@ def test_entry_by_entry_across_restarts_is_the_same_index(
                 replay(index, [raw])
     with Index.open(tmp_path / "slow") as index:
         assert list(index.dump()) == expected[0]
+        with Index.open(tmp_path / "once") as once:
+            replay(once, ENTRIES)
+            assert index.tree.current == once.tree.current
+            key = record_key("identifier", ITEM)
+            for batch in range(1, once.tree.newest + 1):
+                assert index.tree.prove([key], batch) == once.tree.prove([key], batch)
 
 
 def test_a_rebuilt_index_is_the_identical_sequence_of_keys_and_values(tmp_path: Path):
@@ -95,7 +101,8 @@ def test_histories_batches_and_progress_follow_the_log(tmp_path: Path, monkeypat
     told: list[int] = []
     with Index.open(tmp_path) as index:
         replay(index, ENTRIES, progress=told.append)
-        assert told == [*range(10, len(ENTRIES), 10), len(ENTRIES)]
+        assert told[-1] == len(ENTRIES)
+        assert all(0 < after - before <= 10 for before, after in itertools.pairwise([0, *told]))
         key = record_key("identifier", ITEM)
         statements = [make.decode_statement(raw) for raw in ENTRIES]
         about = {s.sub for s in statements if s.claims.get("identifier") == ITEM} | {ITEM}
@@ -108,6 +115,10 @@ def test_histories_batches_and_progress_follow_the_log(tmp_path: Path, monkeypat
         assert (record.touches, record.last) == (len(expected), expected[-1])
         manifests = [n for n, s in enumerate(statements) if s.type == "manifest"]
         assert [index.manifest_of_batch(n + 1) for n in range(len(manifests))] == manifests
+        assert set(manifests) <= set(told), "a manifest begins a group"
+        assert [index.tree.root(n + 1) for n in range(len(manifests))] == [
+            statements[at].body["state"] for at in manifests
+        ]
         assert index.batch_of_entry(2) == (2, manifests[1])
 
 
@@ -131,12 +142,22 @@ def test_an_entry_that_the_rules_refuse_is_corruption(tmp_path: Path):
     with Index.open(tmp_path) as index:
         with pytest.raises(CorruptError, match="not the party"):
             replay(index, [*c.entries, forged])
-        assert index.covers == 0
-        assert replay(index, c.entries) == len(c.entries)
+        assert index.covers <= len(c.entries)
+        assert replay(index, c.entries[index.covers :]) == len(c.entries)
         with pytest.raises(CorruptError):
             replay(index, [forged])
         assert index.covers == len(c.entries)
         replay(index, [c.registration(c.registrar, "vaa:88.118.8/B2", PREFIX)])
+
+
+def test_a_manifest_with_another_state_root_is_corruption(tmp_path: Path):
+    c = Consortium()
+    c.close(c.now + 1, state=bytes(32))
+    with Index.open(tmp_path) as index:
+        with pytest.raises(CorruptError, match="the state has root") as caught:
+            replay(index, c.entries)
+        assert caught.value.where == f"entry {len(c.entries) - 1}"
+        assert index.covers == len(c.entries) - 1
 
 
 @pytest.mark.parametrize("raw", [b"", b"\x00", ENTRIES[5][:-1], ENTRIES[5] + b"\x00"])

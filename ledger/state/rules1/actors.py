@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from ledger.crypto.digests import kid as kid_of
@@ -16,7 +17,10 @@ from ledger.state.rules1.log import PRIVILEGED_ROLES
 
 
 def enrol(act: Act) -> None:
-    """A new actor: signed by one of its keys, consented by each other key and by an authority that may enrol."""
+    """A new actor: signed by one of its keys, consented by each other key and by an authority that may enrol.
+
+    Anybody can send one, with 32 good signatures that cost the log 32 checks: all else is looked at before them.
+    """
     st = act.st
     did, body = st.sub, st.body
     if st.iss != did:
@@ -24,7 +28,7 @@ def enrol(act: Act) -> None:
     if act.actor(did) is not None:
         raise refuse(Reason.ACTOR_EXISTS, did, where="claims.sub")
     act.check_sequence(None)
-    keys = tuple(_new_key(act, k, f"body.keys[{n}]") for n, k in enumerate(body["keys"]))
+    keys = tuple(_new_key(act, k, act.time, f"body.keys[{n}]") for n, k in enumerate(body["keys"]))
     by_kid = {k.kid: k for k in keys}
     if len(by_kid) != len(keys):
         raise refuse(Reason.KEY_EXISTS, where="body.keys")
@@ -37,13 +41,15 @@ def enrol(act: Act) -> None:
         raise refuse(Reason.KEY_NOT_VALID, f"The signing key is valid from {own.nbf}.", where="body.keys")
     if did.startswith("did:key:") and not any(did == _did_of(k) for k in keys):
         raise refuse(Reason.DID_KEY_MISMATCH, did, where="claims.sub")
-    act.check_signature(own.alg, own.key)
-    consents = act.consents([(did, k.alg, k.key) for k in keys if k.kid != st.kid])
-    _all_consented(consents.get(did, set()), {k.kid for k in keys} - {st.kid})
-    enroller = _enroller(act, did, consents, set(body["roles"]))
+    stated = act.stated_consents([(did, k.alg, k.key) for k in keys if k.kid != st.kid])
+    enroller = _enroller(act, did, stated.parties, set(body["roles"]))
+    _all_consented(stated.parties.get(did, set()), {k.kid for k in keys} - {st.kid})
     for scheme in ("uscc", "lei"):
         if scheme in body:
             _check_legal_id(scheme, body[scheme])
+    _introduce(act, did, keys, "body.keys")
+    act.check_signature(own.alg, own.key)
+    act.verify_consents(stated)
     record = ActorRecord(
         touches=0, head=ZERO_HEAD, last=0, keys=keys, roles=tuple(sorted(set(body["roles"]))), name=body["name"],
         uscc=body.get("uscc", ""), lei=body.get("lei", ""), enroller=enroller, since=act.time, pending=None,
@@ -52,7 +58,11 @@ def enrol(act: Act) -> None:
 
 
 def rotate(act: Act) -> None:
-    """New keys in, old keys out, after the rotation delay; or the cancelling of a rotation that waits."""
+    """New keys in, old keys out, after the rotation delay; or the cancelling of a rotation that waits.
+
+    An actor that has no key for statements in force gets new ones from its enroller or the root, always with the root
+    threshold (docs/decisions/0024).
+    """
     st, body = act.st, act.st.body
     actor = act.actor(st.sub)
     if actor is None:
@@ -60,13 +70,14 @@ def rotate(act: Act) -> None:
     if "cancel" in body:
         _cancel(act, actor)
         return
-    if st.iss != st.sub:
-        raise refuse(Reason.WRONG_SIGNER, "A rotation is signed by the actor itself.", where="claims.iss")
-    act.signed_by_actor()
+    by_others = None if st.iss == st.sub else _recovering(act, actor)
+    if by_others is None:
+        act.signed_by_actor()
     act.check_sequence(actor)
     if actor.pending is not None:
         raise refuse(Reason.ROTATION_PENDING, f"Entry {actor.pending.entry}.")
-    add = tuple(_new_key(act, k, f"body.add[{n}]") for n, k in enumerate(body.get("add", [])))
+    effective = act.time + act.log.rotation_delay
+    add = tuple(_new_key(act, k, effective, f"body.add[{n}]") for n, k in enumerate(body.get("add", [])))
     remove = tuple(body.get("remove", []))
     known = {k.kid for k in actor.keys}
     added = {k.kid for k in add}
@@ -76,11 +87,31 @@ def rotate(act: Act) -> None:
         raise refuse(Reason.UNKNOWN_KEY, where="body.remove")
     if not add and not remove:
         raise refuse(Reason.NO_CHANGE)
-    consents = act.consents([(st.sub, k.alg, k.key) for k in add])
-    _all_consented(consents.get(st.sub, set()), added)
-    pending = Pending(act.index, act.time + act.log.rotation_delay, st.kid, add, remove)
-    _require_key_left(put_in_force(actor, pending), pending.effective)
+    pending = Pending(act.index, effective, st.kid, add, remove)
+    _require_key_left(put_in_force(actor, pending), effective)
+    stated = act.stated_consents([(st.sub, k.alg, k.key) for k in add])
+    _all_consented(stated.parties.get(st.sub, set()), added)
+    if by_others is not None:
+        act.require_threshold(by_others, stated.parties)
+    _introduce(act, st.sub, add, "body.add")
+    act.verify_consents(stated)
     act.touch(actor._replace(pending=pending), st.sub)
+
+
+def _recovering(act: Act, actor: ActorRecord) -> set[str]:
+    """Check who gives new keys to an actor that has none; return the root authorities that signed."""
+    st = act.st
+    if any(_in_force(key, act.time) for key in actor.keys):
+        detail = "A rotation is signed by the actor itself, while it has a key in force."
+        raise refuse(Reason.WRONG_SIGNER, detail, where="claims.iss")
+    if "remove" in st.body:
+        raise refuse(Reason.BAD_PARAMETERS, "Others than the actor only add keys.", where="body.remove")
+    member = act.root_member()
+    if member is None:
+        _signed_by_enroller(act, actor)
+        return set()
+    act.check_signature(member.alg, member.key)
+    return {member.did}
 
 
 def compromise(act: Act) -> None:
@@ -146,7 +177,8 @@ def _signed_by_enroller(act: Act, actor: ActorRecord) -> None:
     act.require_role(act.signed_by_actor(), "enroller")
 
 
-def _new_key(act: Act, member: dict[str, Any], where: str) -> ActorKey:
+def _new_key(act: Act, member: dict[str, Any], since: int, where: str) -> ActorKey:
+    """A key that this act introduces and that can serve from log time `since` on."""
     alg, key = member["alg"], member["key"]
     if alg not in act.log.suites:
         raise refuse(Reason.UNKNOWN_SUITE, f"Algorithm {alg}.", where=where)
@@ -154,13 +186,16 @@ def _new_key(act: Act, member: dict[str, Any], where: str) -> ActorKey:
         suite_by_alg(alg).check_public_key(key)
     except MalformedError as error:
         raise refuse(Reason.BAD_PARAMETERS, error.explain(), where=where) from error
-    if key in (act.log.cose.key, act.log.note.key):
-        raise refuse(Reason.KEY_EXISTS, "It is a key of the log itself.", where=where)
     nbf, exp = member.get("nbf", act.time), member.get("exp")
-    if exp is not None and (exp <= nbf or exp <= act.time):
-        raise refuse(Reason.INVALID_PERIOD, where=where)
+    if exp is not None and exp <= max(nbf, since):
+        raise refuse(Reason.INVALID_PERIOD, f"The key ends at {exp}, it could begin at {max(nbf, since)}.", where=where)
     purposes = tuple(sorted(set(member["purposes"])))
     return ActorKey(kid_of(key), alg, key, purposes, nbf, exp, None, None)
+
+
+def _introduce(act: Act, did: str, keys: Iterable[ActorKey], where: str) -> None:
+    for number, key in enumerate(keys):
+        act.introduce(key.kid, did, "actor", f"{where}[{number}]")
 
 
 def _did_of(key: ActorKey) -> str:
@@ -194,11 +229,14 @@ def _enroller(act: Act, did: str, consents: dict[str, set[bytes]], roles: set[st
 
 
 def _require_key_left(actor: ActorRecord, at: int) -> None:
-    for key in actor.keys:
-        alive = key.bad is None and key.off is None and (key.exp is None or key.exp > at)
-        if alive and "statement" in key.purposes:
-            return
-    raise refuse(Reason.NO_KEY_LEFT)
+    if not any(_in_force(key, at) for key in actor.keys):
+        raise refuse(Reason.NO_KEY_LEFT, f"At log time {at}, when the rotation takes effect.", where="body")
+
+
+def _in_force(key: ActorKey, at: int) -> bool:
+    """Whether the key can sign statements at log time `at`."""
+    ended = key.bad is not None or (key.exp is not None and key.exp <= at) or (key.off is not None and key.off <= at)
+    return key.nbf <= at and not ended and "statement" in key.purposes
 
 
 def _check_legal_id(scheme: str, text: str) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ledger.identifiers import SCHEMES
 from ledger.state.reasons import Reason, refuse
 from ledger.state.records import (
@@ -110,7 +113,7 @@ def certify(act: Act) -> None:
     act.check_sequence(None)
     generation = claims.get("generation", 1)
     identifier = live_identifier(act, subject, generation, "claims.identifier")
-    check_scope(act)
+    check_scope(act, st.iss, claims["accreditation"], claims)
     none_yet = StatusIndexRecord(touches=0, head=ZERO_HEAD, last=0, allotted=0)
     allotted = act.view.read(StatusIndexRecord, st.iss) or none_yet
     assert st.digest is not None
@@ -126,12 +129,14 @@ def certify(act: Act) -> None:
     act.touch(allotted._replace(allotted=allotted.allotted + 1), st.iss)
 
 
-def check_scope(act: Act) -> None:
-    """The accreditation that a certification names must be active and cover it, and its template be approved."""
-    st, claims = act.st, act.st.claims
-    accreditation = act.view.read(AccreditationRecord, st.iss, claims["accreditation"])
+def check_scope(act: Act, issuer: str, number: int, wanted: Mapping[str, Any]) -> None:
+    """The issuer's accreditation must be active and cover what is `wanted`, and the template be approved.
+
+    `wanted` holds `template`, `standard`, `class` and `site`, as the claims of a certification do.
+    """
+    accreditation = act.view.read(AccreditationRecord, issuer, number)
     if accreditation is None:
-        raise refuse(Reason.NOT_ACCREDITED, str(claims["accreditation"]), where="claims.accreditation")
+        raise refuse(Reason.NOT_ACCREDITED, str(number), where="claims.accreditation")
     if accreditation.state != "active" or not accreditation.nbf <= act.time < accreditation.exp:
         raise refuse(
             Reason.ACCREDITATION_NOT_ACTIVE,
@@ -145,13 +150,13 @@ def check_scope(act: Act) -> None:
         "site": accreditation.sites,
     }
     for claim, covered in scope.items():
-        if claims[claim] == ANY or (claims[claim] not in covered and ANY not in covered):
-            detail = f"{claim} {claims[claim]!r} is not in {list(covered)}."
+        if wanted[claim] == ANY or (wanted[claim] not in covered and ANY not in covered):
+            detail = f"{claim} {wanted[claim]!r} is not in {list(covered)}."
             raise refuse(Reason.OUT_OF_SCOPE, detail, where=f"claims.{claim}")
-    template = act.view.read(TemplateRecord, *claims["template"].split("/", 1))
+    template = act.view.read(TemplateRecord, *wanted["template"].split("/", 1))
     if template is None or template.state != "approved":
-        raise refuse(Reason.TEMPLATE_NOT_APPROVED, claims["template"], where="claims.template")
+        raise refuse(Reason.TEMPLATE_NOT_APPROVED, wanted["template"], where="claims.template")
     for claim, allowed in {"standard": template.standards, "class": template.classes}.items():
-        if claims[claim] not in allowed and ANY not in allowed:
-            detail = f"The template does not know {claim} {claims[claim]!r}."
+        if wanted[claim] not in allowed and ANY not in allowed:
+            detail = f"The template does not know {claim} {wanted[claim]!r}."
             raise refuse(Reason.OUT_OF_SCOPE, detail, where=f"claims.{claim}")

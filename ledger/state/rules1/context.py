@@ -7,6 +7,7 @@ anywhere else. Log time is the time of the last manifest (DESIGN rule 4); a stat
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from ledger.crypto.digests import kid as kid_of
 from ledger.errors import MalformedError
@@ -17,6 +18,7 @@ from ledger.state.records import (
     ActorKey,
     ActorRecord,
     BatchRecord,
+    KeyRecord,
     LogRecord,
     Member,
     Part,
@@ -31,10 +33,17 @@ ROOT = ""
 """How records name the root threshold where they otherwise name an actor."""
 
 
+class Stated(NamedTuple):
+    """Consents before their signatures are checked: kids by DID, and (consent, algorithm, key, place) of each."""
+
+    parties: dict[str, set[bytes]]
+    checks: list[tuple[Consent, int, bytes, str]]
+
+
 class Act:
     """One statement, the state before it, and the changes that it makes."""
 
-    __slots__ = ("changes", "index", "log", "st", "time", "verify", "view")
+    __slots__ = ("batches", "changes", "index", "log", "st", "time", "verify", "view")
 
     def __init__(self, view: View, st: Statement, index: int, verify: Verify, log: LogRecord) -> None:
         self.view = view
@@ -44,7 +53,7 @@ class Act:
         self.log = log
         self.changes: dict[Place, Record] = {}
         batch = view.read(BatchRecord)
-        self.time = 0 if batch is None else batch.time
+        self.time, self.batches = (0, 0) if batch is None else (batch.time, batch.number)
 
     # -- the envelope ---------------------------------------------------------------------------------------------
 
@@ -59,8 +68,11 @@ class Act:
             raise refuse(Reason.UNKNOWN_SUITE, f"Algorithm {st.alg}.", where="protected.1")
         if st.type == "manifest":
             return  # its iat is log time itself and has a rule of its own
+        if self.batches == 0:
+            raise refuse(Reason.MANIFEST_FIRST, where="protected.16")
         if log.successor is not None:
-            raise refuse(Reason.LOG_SEALED, f"Its successor is {log.successor.hex()}.")
+            follower = f"Its successor is {log.successor.hex()}." if any(log.successor) else "It has no successor."
+            raise refuse(Reason.LOG_SEALED, follower)
         if st.iat > self.time + log.skew:
             raise refuse(Reason.IAT_AHEAD, f"iat {st.iat}, log time {self.time}.", where="claims.iat")
         if st.iat < self.time - log.max_age:
@@ -144,7 +156,13 @@ class Act:
     # -- consents -------------------------------------------------------------------------------------------------
 
     def consents(self, new_keys: Iterable[tuple[str, int, bytes]] = ()) -> dict[str, set[bytes]]:
-        """Check all consents; return the kids that consented, by DID.
+        """Check all consents; return the kids that consented, by DID. See `stated_consents`."""
+        stated = self.stated_consents(new_keys)
+        self.verify_consents(stated)
+        return stated.parties
+
+    def stated_consents(self, new_keys: Iterable[tuple[str, int, bytes]] = ()) -> Stated:
+        """Check all of the consents but their signatures, which cost most and come last: see `verify_consents`.
 
         A consenting key is a root member's, one of `new_keys` (DID, algorithm, key: keys that this very act
         introduces), or an enrolled actor's key for consents. Each DID and key counts once, in whatever order they come;
@@ -152,8 +170,10 @@ class Act:
         """
         fresh = {(did, kid_of(key)): (alg, key) for did, alg, key in new_keys}
         found: dict[str, set[bytes]] = {}
+        known: list[tuple[Consent, int, bytes, str]] = []
+        new: list[tuple[Consent, int, bytes, str]] = []
         if not self.st.consents:
-            return found
+            return Stated(found, known)
         digest = expected_consent_digest(self.st)
         kids: set[bytes] = set()
         settled: set[str] = set()
@@ -164,13 +184,21 @@ class Act:
             is_new = (consent.iss, consent.kid) in fresh
             if consent.kid in kids or (consent.iss in settled and not is_new):
                 raise refuse(Reason.CONSENT_REPEATED, consent.iss, where=where)
-            if alg != consent.alg or not self.verify(alg, key, consent.signed, consent.signature):
-                raise refuse(Reason.BAD_SIGNATURE, f"Consent of {consent.iss}.", where=where)
+            if alg != consent.alg:
+                detail = f"The key is of algorithm {alg}, not {consent.alg}."
+                raise refuse(Reason.UNKNOWN_SUITE, detail, where=where)
             kids.add(consent.kid)
             if not is_new:
                 settled.add(consent.iss)
+            (new if is_new else known).append((consent, alg, key, where))
             found.setdefault(consent.iss, set()).add(consent.kid)
-        return found
+        return Stated(found, known + new)
+
+    def verify_consents(self, stated: Stated) -> None:
+        """Check the signatures: those of known parties first, because anybody can make new keys that sign well."""
+        for consent, alg, key, where in stated.checks:
+            if not self.verify(alg, key, consent.signed, consent.signature):
+                raise refuse(Reason.BAD_SIGNATURE, f"Consent of {consent.iss}.", where=where)
 
     def _consenting_key(
         self, consent: Consent, fresh: dict[tuple[str, bytes], tuple[int, bytes]], where: str
@@ -202,6 +230,14 @@ class Act:
         touches, head, _, *rest = record  # every record begins with these three; `_replace` takes three times as long
         following = (touches + 1, next_head(head, self.index, self.st.leaf), self.index)
         self.changes[(kind, *parts)] = kind._make((*following, *rest))
+
+    def introduce(self, kid: bytes, owner: str, use: str, where: str) -> None:
+        """Take a key into use, or back into the one that it had: it never gets another owner or another use."""
+        held = self.view.read(KeyRecord, kid)
+        if held is not None and (held.owner, held.use) != (owner, use):
+            detail = f"kid {kid.hex()}: {held.use} of {held.owner or 'the log'}."
+            raise refuse(Reason.KEY_TAKEN, detail, where=where)
+        self.touch(held or KeyRecord(touches=0, head=ZERO_HEAD, last=0, owner=owner, use=use), kid)
 
     # -- identifiers ----------------------------------------------------------------------------------------------
 

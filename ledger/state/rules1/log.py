@@ -9,9 +9,10 @@ from ledger.crypto.digests import kid as kid_of
 from ledger.crypto.suites import suite_by_alg
 from ledger.errors import MalformedError
 from ledger.identifiers.did_key import did_key
+from ledger.log.note_key import note_key_text
 from ledger.log.notes import check_name
 from ledger.state.reasons import Reason, refuse
-from ledger.state.records import BatchRecord, KeyRef, LogRecord, Member
+from ledger.state.records import BatchRecord, KeyRecord, KeyRef, LogRecord, Member
 from ledger.state.rules1.context import Act, check_consent, first_head
 from ledger.state.view import Changes, Verify, View
 from ledger.statements import Statement, expected_consent_digest
@@ -23,7 +24,7 @@ PRIVILEGED_ROLES = frozenset({"enroller", "accreditor", "template-authority", "r
 def begin(view: View, st: Statement, verify: Verify) -> Changes:
     """Genesis: the log key signs, the root threshold consents, and the parameters come into being.
 
-    There is no log id yet, so consents are bound to the empty byte string in its place.
+    There is no log id yet, so consents are bound to the empty byte string in its place. The note key signs its proof.
     """
     del view  # nothing exists before genesis
     body = st.body
@@ -47,6 +48,8 @@ def begin(view: View, st: Statement, verify: Verify) -> Changes:
         check_name(log.origin)
     except MalformedError as error:  # no checkpoint could ever be signed under it
         raise refuse(Reason.BAD_PARAMETERS, error.explain(), where="body.origin") from error
+    if body.get("predecessor", {"size": 2})["size"] < 2:  # nothing is signed below size 2
+        raise refuse(Reason.BAD_PARAMETERS, "A predecessor has a signed size.", where="body.predecessor.size")
     digest = expected_consent_digest(st)
     members = {(m.did, kid_of(m.key)): m for m in log.members}
     agreed: set[str] = set()
@@ -61,16 +64,23 @@ def begin(view: View, st: Statement, verify: Verify) -> Changes:
         if consent.alg != member.alg or not verify(member.alg, member.key, consent.signed, consent.signature):
             raise refuse(Reason.BAD_SIGNATURE, f"Consent of {consent.iss}.", where=where)
         agreed.add(member.did)
+    _check_note_key(log, body["keys"]["note"], b"", verify)
     if len(agreed) < log.threshold:
         raise refuse(Reason.THRESHOLD_NOT_MET, f"{len(agreed)} of {log.threshold}.", where="body.consents")
-    batch = BatchRecord(touches=1, head=first_head(0, st.leaf), last=0, number=0, time=st.iat, first=0)
-    return {(LogRecord,): log, (BatchRecord,): batch}
+    head = first_head(0, st.leaf)
+    batch = BatchRecord(touches=1, head=head, last=0, number=0, time=st.iat, first=0)
+    keys = {
+        (KeyRecord, kid_of(key)): KeyRecord(touches=1, head=head, last=0, owner=owner, use=use)
+        for key, owner, use in _uses(log)
+    }
+    return {(LogRecord,): log, (BatchRecord,): batch, **keys}
 
 
 def change(act: Act) -> None:
     """New parameters, roles or a seal: signed by the log key, consented by the root threshold.
 
     In force from the next entry on. A new cose key and new root keys consent too: each shows that somebody holds it.
+    A new note key, which signs notes only, shows it by its proof (`ledger.log.note_key`).
     """
     st, log = act.st, act.log
     if st.subject[1] != log.log_id.hex():
@@ -80,15 +90,26 @@ def change(act: Act) -> None:
     body = st.body
     changed = _parameters(log, body)
     if "seal" in body:
-        changed = changed._replace(successor=bytes.fromhex(body["seal"]["successor"]))
+        successor = bytes.fromhex(body["seal"]["successor"])
+        if successor == log.log_id:
+            raise refuse(Reason.BAD_PARAMETERS, "A log cannot follow itself.", where="body.seal.successor")
+        changed = changed._replace(successor=successor)
     new_keys = [(m.did, m.alg, m.key) for m in changed.members if m not in log.members]
     if changed.cose != log.cose:
         new_keys.append((log_did(changed), changed.cose.alg, changed.cose.key))
-    consents = act.consents(new_keys)
-    act.require_threshold(set(), consents)
+    stated = act.stated_consents(new_keys)
+    act.require_threshold(set(), stated.parties)
     for did, _, key in new_keys:
-        if kid_of(key) not in consents.get(did, ()):
+        if kid_of(key) not in stated.parties.get(did, ()):
             raise refuse(Reason.CONSENT_MISSING, f"The new key of {did} must consent itself.", where="body.consents")
+    held = set(_uses(log))
+    for key, owner, use in _uses(changed):
+        if (key, owner, use) not in held:
+            act.introduce(kid_of(key), owner, use, "body.root.members" if owner else f"body.keys.{use}")
+    act.verify_consents(stated)
+    note = body["keys"]["note"] if "keys" in body else {}
+    if changed.note != log.note or "proof" in note:
+        _check_note_key(changed, note, log.log_id, act.verify)
     roles: dict[str, list[str]] = body.get("roles", {})
     if changed == log and not roles:
         raise refuse(Reason.NO_CHANGE)
@@ -101,13 +122,18 @@ def change(act: Act) -> None:
 
 
 def close_batch(act: Act) -> None:
-    """A manifest: describes the open batch exactly, closes it, and sets log time."""
+    """A manifest: describes the open batch exactly, closes it, and sets log time.
+
+    Its state root is not checked here: that takes all records, and the function sees only those that it reads.
+    """
     st, log = act.st, act.log
     _signed_by_log(act)
     batch = act.view.read(BatchRecord)
     assert batch is not None
     body = st.body
-    expected = {"first": batch.first, "count": act.index - batch.first, "rules": log.rules}
+    expected = {
+        "first": batch.first, "count": act.index - batch.first, "began": batch.time, "rules": log.rules,
+    }  # fmt: skip
     stated = {name: body[name] for name in expected}
     if st.sub != f"batch:{batch.number + 1}" or stated != expected:
         raise refuse(Reason.BATCH_MISMATCH, f"Open is batch:{batch.number + 1} with {expected}.", where="body")
@@ -128,6 +154,19 @@ def _signed_by_log(act: Act) -> None:
     if st.iss != log_did(log) or st.kid != kid_of(log.cose.key):
         raise refuse(Reason.WRONG_SIGNER, "Only the log's own cose key signs this.", where="protected.4")
     act.check_signature(log.cose.alg, log.cose.key)
+
+
+def _uses(log: LogRecord) -> list[tuple[bytes, str, str]]:
+    """The keys that a log record names, each with its owner and use as `KeyRecord` has them."""
+    own = [(log.cose.key, "", "cose"), (log.note.key, "", "note")]
+    return own + [(m.key, m.did, "root") for m in log.members]
+
+
+def _check_note_key(log: LogRecord, member: dict[str, Any], log_id: bytes, verify: Verify) -> None:
+    """The note key must have signed that it serves this log beside this cose key."""
+    text = note_key_text(log.origin, log_id, log.cose.key)
+    if not verify(log.note.alg, log.note.key, text, member.get("proof", b"")):
+        raise refuse(Reason.NOTE_KEY_UNPROVEN, where="body.keys.note.proof")
 
 
 def _parameters(log: LogRecord, body: dict[str, Any]) -> LogRecord:

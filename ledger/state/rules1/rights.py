@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ledger.identifiers import SCHEMES
 from ledger.state.reasons import Reason, refuse
 from ledger.state.records import (
@@ -30,22 +32,24 @@ def delegate(act: Act) -> None:
         if member is None:
             raise refuse(Reason.WRONG_SIGNER, "Without a parent only the root delegates.", where="claims.iss")
         act.signed_by_root(member)
-        delegator, parent = ROOT, ROOT
+        delegator, parent, parent_generation = ROOT, ROOT, 0
     else:
         act.signed_by_actor()
         act.consents()
-        delegator, parent = st.iss, _check_parent(act, scheme, prefix, named)
+        delegator = st.iss
+        parent, parent_generation = _check_parent(act, scheme, prefix, named)
     if act.actor(claims["holder"]) is None:
         raise refuse(Reason.UNKNOWN_HOLDER, claims["holder"], where="claims.holder")
     current = act.view.read(DelegationRecord, scheme, prefix)
     act.check_sequence(current)
-    _check_reclaim(act, current, bool(claims.get("reclaim", False)))
+    _check_reclaim(act, scheme, current, reclaim=bool(claims.get("reclaim", False)))
     record = DelegationRecord(
         touches=0 if current is None else current.touches,
         head=ZERO_HEAD if current is None else current.head,
         last=0,
         state="live", holder=claims["holder"], delegator=delegator, parent=parent,
-        rights=tuple(sorted(set(claims["rights"]))), nbf=st.nbf or 0, exp=st.exp or 0,
+        parent_generation=parent_generation, rights=tuple(sorted(set(claims["rights"]))),
+        nbf=st.nbf or 0, exp=st.exp or 0,
         generation=1 if current is None else current.generation + 1,
         since=act.time, effective=act.time, logged=act.time, reason="",
     )  # fmt: skip
@@ -55,19 +59,26 @@ def delegate(act: Act) -> None:
         act.touch(lengths._replace(lengths=tuple(sorted({*lengths.lengths, len(prefix)}))), scheme)
 
 
-def _check_reclaim(act: Act, current: DelegationRecord | None, reclaim: bool) -> None:
+def _check_reclaim(act: Act, scheme: str, current: DelegationRecord | None, *, reclaim: bool) -> None:
+    """A prefix that was given before is given again only when that has ended for good, and only by saying so.
+
+    It has ended when it, or one above it, is revoked, expired or given anew: none of these is ever undone.
+    """
     if current is None:
         if reclaim:
             raise refuse(Reason.NOTHING_TO_RECLAIM, where="claims.reclaim")
         return
-    if current.state != REVOKED and current.exp > act.time:
+    if not any(link is None or link.state == REVOKED or link.exp <= act.time for link in _links(act, scheme, current)):
         raise refuse(Reason.DELEGATION_EXISTS, f"Held by {current.holder}.", where="claims.sub")
     if not reclaim:
         raise refuse(Reason.RECLAIM_REQUIRED, where="claims.sub")
 
 
-def _check_parent(act: Act, scheme: str, prefix: str, named: str) -> str:
-    """The parent must be the longest delegation above the prefix, live, and wide enough for what is given."""
+def _check_parent(act: Act, scheme: str, prefix: str, named: str) -> tuple[str, int]:
+    """The parent must be the longest delegation above the prefix, live, and wide enough for what is given.
+
+    Returns its prefix and its generation.
+    """
     st = act.st
     parent_prefix, parent = covering(act, scheme, SCHEMES[scheme].parent_prefixes(prefix), named)
     if parent.holder != st.iss:
@@ -79,7 +90,7 @@ def _check_parent(act: Act, scheme: str, prefix: str, named: str) -> str:
     if (st.nbf or 0) < parent.nbf or (st.exp or 0) > parent.exp:
         detail = f"{st.nbf} to {st.exp}, the parent {parent.nbf} to {parent.exp}."
         raise refuse(Reason.OUTSIDE_PARENT, detail, where="claims.nbf" if (st.nbf or 0) < parent.nbf else "claims.exp")
-    return parent_prefix
+    return parent_prefix, parent.generation
 
 
 def covering(act: Act, scheme: str, candidates: tuple[str, ...], named: str) -> tuple[str, DelegationRecord]:
@@ -115,22 +126,29 @@ def check_chain(act: Act, scheme: str, delegation: DelegationRecord, right: str)
 
     Above the first link the right that matters is that of delegating, and the right itself.
     """
-    link: DelegationRecord = delegation
     needed = {right}
-    while True:
+    for link in _links(act, scheme, delegation):
+        if link is None:
+            detail = "One above it was given anew since; what was given before ended with that."
+            raise refuse(Reason.DELEGATION_NOT_LIVE, detail, where="claims.delegation")
         if link.state == REVOKED or not link.nbf <= act.time < link.exp:
             raise refuse(Reason.DELEGATION_NOT_LIVE, f"Held by {link.holder}.", where="claims.delegation")
         if not needed <= set(link.rights):
             raise refuse(Reason.RIGHT_NOT_DELEGATED, right, where="claims.delegation")
-        if link.parent == ROOT:
-            return
-        above = act.view.read(DelegationRecord, scheme, link.parent)
-        if above is None or above.holder != link.delegator:
-            raise refuse(
-                Reason.DELEGATION_NOT_LIVE, f"{link.parent} has passed to another holder.", where="claims.delegation"
-            )
-        link = above
         needed = {right, "delegate"}
+
+
+def _links(act: Act, scheme: str, delegation: DelegationRecord) -> Iterator[DelegationRecord | None]:
+    """The delegation and those above it up to the root; None at the end where one above was given anew since."""
+    link = delegation
+    yield link
+    while link.parent != ROOT:
+        above = act.view.read(DelegationRecord, scheme, link.parent)
+        if above is None or above.generation != link.parent_generation:
+            yield None
+            return
+        link = above
+        yield link
 
 
 def template(act: Act) -> None:

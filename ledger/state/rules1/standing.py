@@ -33,7 +33,7 @@ def check_standing(view: View, statement: Statement, log: LogRecord, verify: Ver
     if statement.type in ROLES:
         act.require_role(actor, ROLES[statement.type])
     elif statement.type == "certification":
-        check_scope(act)
+        check_scope(act, statement.iss, statement.claims["accreditation"], statement.claims)
     elif statement.type == "registration":
         identifier = act.identifier(statement.sub, "claims.sub")
         prefixes = SCHEMES[identifier.scheme].prefixes(identifier.normal)

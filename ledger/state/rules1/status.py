@@ -1,7 +1,8 @@
 """Changes of status: which moves exist for credentials, accreditations, delegations, identifiers, and who makes them.
 
-The table of DESIGN section 4. Expiry is computed, never stated. A change takes effect at or before log time, never
-before the record existed; only a move towards suspended or revoked may reach further back than the log's skew.
+The table of DESIGN section 4; an issuer lifts its own suspension only while it could issue the credential. Expiry is
+computed, never stated. A change takes effect at or before log time, never before the record existed; only a move
+towards suspended or revoked may reach further back than the log's skew.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from ledger.state.records import (
     DelegationRecord,
     IdentifierRecord,
 )
+from ledger.state.rules1.assets import check_scope, live_identifier
 from ledger.state.rules1.context import ROOT, Act
 from ledger.state.rules1.rights import check_chain
 from ledger.statements import subjects
@@ -74,8 +76,20 @@ def _credential(act: Act) -> None:
     }
     identifier = act.view.read(IdentifierRecord, record.identifier)
     assert identifier is not None
-    act.touch(_moved(act, record, CREDENTIAL_MOVES, entitled), st.sub)
+    moved = _moved(act, record, CREDENTIAL_MOVES, entitled)
+    if moved.state == "active" and moved.role == "issuer":
+        _could_issue(act, record)
+    act.touch(moved, st.sub)
     act.touch(identifier, record.identifier)
+
+
+def _could_issue(act: Act, record: CredentialRecord) -> None:
+    """An issuer brings back only what it could issue now; what its authorities stopped meanwhile stays stopped."""
+    live_identifier(act, record.identifier, record.generation, "claims.sub")
+    wanted = {
+        "template": record.template, "standard": record.standard, "class": record.product_class, "site": record.site,
+    }  # fmt: skip
+    check_scope(act, record.issuer, record.accreditation, wanted)
 
 
 def _accreditation(act: Act, certifier: str, number: int) -> None:

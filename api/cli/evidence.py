@@ -1,0 +1,106 @@
+"""`tial evidence`, `tial policy`: files with which a stranger verifies without the node.
+
+Owns how a bundle is fetched and completed with its holder's documents, and how a first policy is written. A policy that
+is written from a node's words is a draft: whoever trusts it has to compare its log id and keys with what they know from
+elsewhere, and the command says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from api.cli.context import Session, command
+from api.cli.proofs import is_index, read_bounded
+from ledger.crypto.suites import SUITES
+from ledger.evidence.bundle import MAX_DOCUMENT, Bundle, Document
+from ledger.evidence.policy import PLAIN, REPLAYING, LogTrust, Policy, Witnesses
+from ledger.evidence.policy_text import dump_policy
+from ledger.log.notes import COSIGNATURE, Vkey
+
+policy_app = typer.Typer(help="Policies: whom a verifier trusts, and for what.", no_args_is_help=True)
+
+DAY: Final = 86_400
+
+
+def add(app: typer.Typer) -> None:
+    """Add the commands."""
+    command(app, "evidence", rich_help_panel="Questions and proofs")(fetch)
+    app.add_typer(policy_app, name="policy", rich_help_panel="Questions and proofs")
+
+
+def fetch(
+    session: Session,
+    *,
+    what: Annotated[str, typer.Argument(metavar="SUBJECT|ENTRY", help="A subject, or an entry's index")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the bundle")],
+    document: Annotated[
+        list[Path] | None, typer.Option(help="A document of yours to add, as it was registered; may be repeated")
+    ] = None,
+    disclosures: Annotated[
+        Path | None, typer.Option(help="File with the disclosures to show of the document, one a line")
+    ] = None,
+) -> None:
+    """Write an evidence bundle: one file that proves a certificate, a registration or an absence without a network."""
+    with session.client() as client:
+        raw = client.evidence(index=int(what)) if is_index(what) else client.evidence(subject=what)
+    bundle = Bundle.decode(raw)
+    if document:
+        bundle = with_documents(bundle, document, disclosures)
+        raw = bundle.encode()
+    session.write(out, raw)
+    claim = "absence" if bundle.index is None else f"entry {bundle.index}"
+    told = {"file": str(out), "about": bundle.about, "index": bundle.index, "bytes": len(raw)}
+    session.out(told, f"{out}: {bundle.about} ({claim}), {len(raw)} bytes")
+
+
+def with_documents(bundle: Bundle, files: Sequence[Path], disclosures: Path | None) -> Bundle:
+    """The bundle with these documents in it; disclosures belong to the first of them."""
+    shown = () if disclosures is None else tuple(read_bounded(disclosures, MAX_DOCUMENT).decode("ascii").split())
+    added = [Document(read_bounded(file, MAX_DOCUMENT), shown if not at else ()) for at, file in enumerate(files)]
+    given = {document.raw for document in added}
+    return replace(bundle, documents=(*added, *(kept for kept in bundle.documents if kept.raw not in given)))
+
+
+def draft_policy(
+    session: Session,
+    *,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the policy")] = Path("policy.toml"),
+    replaying: Annotated[
+        list[str] | None, typer.Option(help="Verifier key of a replaying witness; may be repeated")
+    ] = None,
+    trust_operator_state: Annotated[
+        bool, typer.Option("--trust-operator-state", help="Take the operator's word for the current state")
+    ] = False,
+) -> None:
+    """Write a first policy from what the node says of its log. Compare its id and keys with what you know, then use it.
+
+    The log's own witnesses become plain ones, with a quorum of more than half.
+    """
+    with session.client() as client:
+        info = client.log()
+    suites = frozenset(suite.alg for suite in SUITES.values() if suite.alg in info.raw["suites"])
+    again = [Vkey.parse(text) for text in replaying or ()]
+    named = [Vkey.parse(text) for text in info.raw.get("witnesses", ())]
+    plain = [vkey for vkey in named if vkey.type == COSIGNATURE and vkey.key not in {other.key for other in again}]
+    policy = Policy(
+        logs=(LogTrust(info.log_id, info.origin, frozenset(alg for alg in suites if alg is not None)),),
+        plain=_majority(PLAIN, plain),
+        replaying=_majority(REPLAYING, again),
+        max_age=DAY if plain or again else None,
+        trust_operator_state=trust_operator_state,
+    )
+    session.write(out, dump_policy(policy).encode())
+    told = {"file": str(out), "log": info.log_id.hex(), "witnesses": len(plain), "replaying": len(again)}
+    session.out(told, f"{out}: trusts log {info.log_id.hex()}. Compare this id with what its members published.")
+
+
+def _majority(kind: str, vkeys: Sequence[Vkey]) -> Witnesses:
+    return Witnesses(kind, tuple(vkeys), len(vkeys) // 2 + 1 if vkeys else 0)
+
+
+command(policy_app, "init")(draft_policy)

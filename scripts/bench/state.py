@@ -1,0 +1,98 @@
+"""The state tree: cost of an update, of a proof, and how long closing a batch holds up appends.
+
+    python scripts/bench/state.py [records]
+
+Fills an index with `records` records (default 1,000,000), then updates it by batches of 10,000: as one update, and as
+ten groups of 1,000 as the node does. Records are 200 random bytes; keys are SHA-256 digests, as in the state.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import common
+
+from ledger.state.proofs import root_from_state_proof
+from ledger.store.index import Index
+from ledger.store.protocols import IndexUpdate
+
+BATCH = 10_000
+ROUNDS = 6
+RECORD = 200
+
+
+def key_of(number: int) -> bytes:
+    """The key of the n-th record."""
+    return hashlib.sha256(b"record %d" % number).digest()
+
+
+def records_of(first: int, count: int, step: int = 1) -> list[tuple[bytes, bytes]]:
+    """`count` records, `step` apart."""
+    return [(key_of(first + n * step), os.urandom(RECORD)) for n in range(count)]
+
+
+class Feeder:
+    """Feeds batches into an index; batches close as in a log."""
+
+    def __init__(self, index: Index) -> None:
+        self.index = index
+        self.batch = 0
+
+    def feed(self, records: list[tuple[bytes, bytes]], groups: int) -> float:
+        """One batch in so many groups; seconds that it took."""
+        size = len(records) // groups
+        parts = [records[start : start + size] for start in range(0, len(records), size)]
+        begun = time.perf_counter()
+        for number, part in enumerate(parts):
+            closing = [] if number or not self.batch else [(self.batch, self.index.covers)]
+            self.index.apply(IndexUpdate(self.index.covers + len(part), part, (), closing))
+        self.batch += 1
+        return time.perf_counter() - begun
+
+
+def main() -> None:
+    """Run and report."""
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    with tempfile.TemporaryDirectory(prefix="tial-bench-") as temporary, Index.open(Path(temporary)) as index:
+        feeder = Feeder(index)
+        begun = time.perf_counter()
+        for first in range(0, count, BATCH):
+            feeder.feed(records_of(first, BATCH), 5)
+        filled = time.perf_counter() - begun
+        step = count // BATCH
+        table: dict[str, float] = {}
+        for name, groups in (("at once", 1), ("in ten groups", 10)):
+            seconds = [feeder.feed(records_of(n, BATCH, step), groups) for n in range(ROUNDS)]
+            table[f"update {name}, us a record"] = round(statistics.median(seconds) / BATCH * 1e6, 1)
+        grown = [feeder.feed(records_of(count + n * BATCH, BATCH), 10) for n in range(ROUNDS)]
+        table["insert in ten groups, us a record"] = round(statistics.median(grown) / BATCH * 1e6, 1)
+        feeder.feed(records_of(1, 1), 1)
+        table |= proofs(index, count)
+        common.report("state", records=count, fill_us=round(filled / count * 1e6, 1), **table)
+
+
+def proofs(index: Index, count: int) -> dict[str, float]:
+    """Microseconds to make and to check proofs of one key, present and absent."""
+    table: dict[str, float] = {}
+    for name, numbers in (("present", range(0, count, count // 500)), ("absent", range(-500, 0))):
+        keys = [key_of(number) for number in numbers]
+        begun = time.perf_counter()
+        made = [index.tree.prove([key]) for key in keys]
+        table[f"prove {name}, us"] = round((time.perf_counter() - begun) / len(keys) * 1e6)
+        claims = [{key: index.record(key)} for key in keys]
+        begun = time.perf_counter()
+        for claim, (proof, root) in zip(claims, made, strict=True):
+            if root_from_state_proof(claim, proof) != root:
+                raise SystemExit("a proof does not lead to its root")
+        table[f"check {name}, us"] = round((time.perf_counter() - begun) / len(keys) * 1e6)
+    return table
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Policies: what is written is read back, and what is not understood is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from ledger.errors import MalformedError
+from ledger.evidence.chain.facts import ChainPolicy
+from ledger.evidence.policy import PLAIN, REPLAYING, Auditor, LogTrust, Policy, Witnesses, parse_policy
+from ledger.evidence.policy_text import dump_policy
+from ledger.log.notes import ED25519, Vkey
+from tests.evidence.bundles import PLAIN_WITNESSES, REPLAYERS, SUITES, witness
+from tests.world import key
+
+LOG = LogTrust(bytes(range(32)), "example.org/log", SUITES, (Vkey("example.org/log", ED25519, key("n").public_key),))
+WHOLE = Policy(
+    logs=(LOG, LogTrust(bytes(32), None, frozenset({-8}))),
+    plain=Witnesses(PLAIN, tuple(map(witness, PLAIN_WITNESSES)), 2),
+    replaying=Witnesses(REPLAYING, tuple(map(witness, REPLAYERS)), 3),
+    auditors=(Auditor('an "auditor" \x7f 审计方', -7, key("auditor", "es256").public_key),),
+    chains=(ChainPolicy("ethereum", 31337, b"\xc0" * 20, bytes(32), (b"\x01" * 32,), (b"\x02" * 20,), 1),),
+    skew=7,
+    max_lag=8,
+    max_age=9,
+    trusting_period=10,
+    trust_operator_state=True,
+)
+
+
+@pytest.mark.parametrize("policy", [WHOLE, Policy((LOG,))])
+def test_a_written_policy_is_read_back(policy):
+    assert parse_policy(dump_policy(policy)) == policy
+
+
+def test_the_least_policy_names_a_log():
+    policy = parse_policy(f'format = "tial-policy-v1"\n[[log]]\nid = "{bytes(32).hex()}"\n')
+    assert policy.log(bytes(32)) == LogTrust(bytes(32), None, SUITES)
+    assert policy.log(b"x" * 32) is None
+    assert not policy.trust_operator_state
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where"),
+    [
+        ("format =", "formats =", "format"),
+        ("tial-policy-v1", "tial-policy-v2", "format"),
+        ("max_lag = 8", "max_lags = 8", "verifier.max_lags"),
+        ("max_lag = 8", "max_lag = -8", "verifier.max_lag"),
+        ("max_lag = 8", "max_lag = 8.5", "verifier.max_lag"),
+        ("max_lag = 8", "max_lag = true", "verifier.max_lag"),
+        ("trust_operator_state = true", "trust_operator_state = 1", "verifier.trust_operator_state"),
+        ('suites = [\n    "ed25519"', 'suites = [\n    "secp256k1"', "log[0].suites"),
+        ('suites = [\n    "ed25519"', 'suites = [\n    "rot13"', "suite"),
+        ("plain_quorum = 2", "plain_quorum = 1", "witnesses.plain_quorum"),
+        ("plain_quorum = 2", "plain_quorum = 4", "witnesses.plain_quorum"),
+        ("plain_quorum = 2", "", "witnesses.plain_quorum"),
+        ("chain_id = 31337", "", "chain[0].chain_id"),
+        ("c0" * 20, "c0" * 19, "chain[0].contract"),
+        ("c0" * 20, "zz" * 20, "chain[0].contract"),
+        ("[[auditor]]", "[[inspector]]", "policy.inspector"),
+        ("[[log]]", "[[logs]]", "log"),
+        ("[[log]]", "[log]", "policy"),
+    ],
+)
+def test_what_is_not_understood_is_refused_with_its_place(old, new, where):
+    text = dump_policy(WHOLE)
+    assert old in text
+    with pytest.raises(MalformedError) as refused:
+        parse_policy(text.replace(old, new))
+    assert where in refused.value.where
+
+
+def test_a_quorum_of_half_or_less_is_refused():
+    four = tuple(witness(f"w{n}.example") for n in range(4))
+    for quorum in (0, 1, 2, 5):
+        with pytest.raises(MalformedError):
+            Witnesses(PLAIN, four, quorum)
+    assert Witnesses(PLAIN, four, 3).quorum == 3
+
+
+def test_no_party_is_counted_twice():
+    with pytest.raises(MalformedError, match="twice"):
+        Witnesses(PLAIN, (witness("a.example"), witness("a.example")), 2)
+    both = Witnesses(PLAIN, (witness("a.example"),), 1)
+    with pytest.raises(MalformedError, match="both"):
+        Policy((LOG,), plain=both, replaying=Witnesses(REPLAYING, both.vkeys, 1))
+    with pytest.raises(MalformedError, match="once"):
+        Policy((LOG, LOG))
+    with pytest.raises(MalformedError, match="cosignature"):
+        Witnesses(PLAIN, LOG.note_keys, 1)
+
+
+def test_bytes_that_are_no_toml_are_refused():
+    for text in ("=", "a" * (1 << 21), "[[" * 5_000):
+        with pytest.raises(MalformedError):
+            parse_policy(text)
