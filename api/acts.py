@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from api.client import Client, LogInfo, RecordView
+from api.answers import LogInfo, RecordView
+from api.client import Client
 from ledger.crypto.suites import Signer
 from ledger.errors import MalformedError
 from ledger.identifiers import SCHEMES, Identifier, identify, parse, parse_subject, subject

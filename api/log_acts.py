@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from api.acts import Act
-from api.client import Client, LogInfo
+from api.answers import LogInfo
+from api.client import Client
 from ledger.crypto.suites import Signer
 from ledger.errors import MalformedError
 from ledger.identifiers.did_key import did_key

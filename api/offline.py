@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from api.files import reading
 from ledger.errors import LedgerError, MalformedError, UnavailableError
 from ledger.evidence.bundle import FORMAT, MAX_BUNDLE
 from ledger.evidence.committed import Seen
@@ -43,8 +44,9 @@ def verify_file(file: Path, policy: Path, *, now: int | None = None, memory: Pat
         UnavailableError: a file cannot be read or written.
 
     """
-    trusted = parse_policy(_text(_read(policy, MAX_POLICY), policy))
-    known = {} if memory is None or not memory.exists() else read_memory(_read(memory, _MAX_MEMORY))
+    with reading(policy, "policy", "tial policy init writes one"):
+        trusted = parse_policy(_text(_read(policy, MAX_POLICY)))
+    known = {} if memory is None or not memory.exists() else _known(memory)
     clock = int(time.time()) if now is None else now
     found = verify(_read(file, MAX_BUNDLE + 1), trusted, clock, known)
     seen = found.checkpoint
@@ -77,7 +79,7 @@ def read_memory(raw: bytes) -> dict[bytes, Seen]:
                 raise TypeError(size)
             found[seen.log_id] = seen
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise MalformedError(f"not a memory of checkpoints: {str(error)[:100]}", where="memory") from error
+        raise MalformedError(str(error)[:100], where="memory") from error
     return found
 
 
@@ -112,6 +114,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return EXITS[report.overall]
 
 
+def _known(path: Path) -> dict[bytes, Seen]:
+    with reading(path, "memory of checkpoints", "Name the file that an earlier run wrote, or a new one"):
+        return read_memory(_read(path, _MAX_MEMORY))
+
+
 def _read(path: Path, limit: int) -> bytes:
     try:
         with path.open("rb") as stream:
@@ -123,11 +130,11 @@ def _read(path: Path, limit: int) -> bytes:
     return raw
 
 
-def _text(raw: bytes, path: Path) -> str:
+def _text(raw: bytes) -> str:
     try:
         return raw.decode()
     except UnicodeDecodeError as error:
-        raise MalformedError("The file is not UTF-8", where=str(path)) from error
+        raise MalformedError("it is not UTF-8") from error
 
 
 def _replace(path: Path, data: bytes) -> None:

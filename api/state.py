@@ -21,7 +21,7 @@ from ledger.state.records import KIND_OF, ActorRecord, record_key
 from ledger.statements import decode_statement, subjects
 
 if TYPE_CHECKING:
-    from api.client import LogInfo
+    from api.answers import LogInfo
 
 
 @dataclass(frozen=True, slots=True)

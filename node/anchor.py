@@ -25,6 +25,7 @@ from node.anchor_evidence import AnchorEvidence, EvidenceStatus
 from node.anchor_status import HOPELESS, AnchorStatus, DisputedError, WorkerState
 from node.chain.protocol import (
     Chain,
+    ChainIdentity,
     ChainMismatchError,
     ChainSigner,
     ChainUnavailableError,
@@ -141,6 +142,15 @@ class AnchorWorker:
     def prove(self, size: int, *, block: int | None = None, requested: Sequence[bytes] = ()) -> ProvenAnchor:
         """Ask the chain now for evidence under a block that the asker trusts; see AnchorEvidence.prove."""
         return self._evidence.prove(self._chain, size, block=block, requested=requested)
+
+    @property
+    def identity(self) -> ChainIdentity:
+        """The chain and contract that are anchored to."""
+        return self._chain.identity
+
+    def final_blocks(self) -> tuple[bytes, ...]:
+        """Hashes of blocks under which evidence was kept lately; see AnchorEvidence.blocks."""
+        return self._evidence.blocks()
 
     def evidence_status(self) -> EvidenceStatus:
         """Return what was last proven, and why not more; cheap."""

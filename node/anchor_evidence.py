@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,8 @@ CATCH_UP = 16
 """Anchors without evidence that are asked for in one rest: each takes two questions to the chain."""
 PATIENCE = 5.0
 """Seconds for which a proof on demand waits for the ones before it."""
+BLOCKS = 1024
+"""Blocks that are remembered as named final by the chain's node."""
 MAX_WAITING = 3
 """Proofs on demand at once: each holds a thread while a slow chain answers."""
 
@@ -56,6 +59,7 @@ class AnchorEvidence:
         self._lock = threading.Lock()
         self._places = threading.BoundedSemaphore(MAX_WAITING)
         self._reader: tuple[Chain, Chain] | None = None
+        self._blocks: deque[bytes] = deque(maxlen=BLOCKS)
         self.status = EvidenceStatus()
 
     def take(self, chain: Chain, record: AnchorRecord) -> None:
@@ -87,6 +91,10 @@ class AnchorEvidence:
     def best(self, size: int) -> tuple[int, bytes] | None:
         """Return the largest anchored size at or below `size` that has evidence, and the newest evidence for it."""
         return self._outbox.evidence(size)
+
+    def blocks(self) -> tuple[bytes, ...]:
+        """Hashes of the blocks under which this process kept evidence, the last few: its chain's node's word."""
+        return tuple(self._blocks.copy())
 
     def prove(
         self, chain: Chain, size: int, *, block: int | None = None, requested: Sequence[bytes] = ()
@@ -126,6 +134,7 @@ class AnchorEvidence:
             self.status = EvidenceStatus(self.status.size, self.status.block, self.status.time, str(error))
             return False
         self._outbox.keep_evidence(record.size, proven.evidence)
+        self._blocks.append(proven.facts.block_hash)
         self._missing.discard(record.size)
         if record.size >= self.status.size:
             self._renewed = self._clock()

@@ -32,7 +32,15 @@ from ledger.log.notes import Note
 from ledger.log.tiles import TILE_WIDTH, TileRef, bundles_between, encode_entry_bundle, tiles_between
 from ledger.log.tree import EMPTY_ROOT, leaf_hash
 from ledger.statements import decode_statement
-from ledger.store.durable import StorageError, make_directories, read_bounded, replace_files, reporting, sync_directory
+from ledger.store.durable import (
+    StorageError,
+    hold,
+    make_directories,
+    read_bounded,
+    replace_files,
+    reporting,
+    sync_directory,
+)
 from ledger.store.journal import JournalCopy, encode_records, look_at, segment_name
 from ledger.store.tiles import TileReader
 from node import backup_format as form
@@ -40,6 +48,8 @@ from node.config import Config
 from node.recovery import DataFolder
 
 ATTEMPTS: Final = 5
+HOLD: Final = ".writing"
+"""The advisory lock in a folder of backups: a second backup would take the first one's unfinished point away."""
 _CHUNK: Final = 4096
 """Entries in one journal segment of a backup."""
 _HELD: Final = 8 << 20
@@ -262,6 +272,14 @@ class _FolderSink:
 
     def __init__(self, target: Path, point: form.Point) -> None:
         make_directories(target, 0o700)
+        self._holding = hold(target / HOLD, "another backup writes into this folder")
+        try:
+            self._begin(target, point)
+        except BaseException:
+            os.close(self._holding)
+            raise
+
+    def _begin(self, target: Path, point: form.Point) -> None:
         before = newest_point(target)
         self.previous: dict[str, bytes] = {}
         self._before = before
@@ -319,9 +337,11 @@ class _FolderSink:
         with reporting("name the backup", self.final):
             self._work.rename(self.final)
         sync_directory(self.final.parent)
+        os.close(self._holding)
 
     def drop(self) -> None:
         shutil.rmtree(self._work, ignore_errors=True)
+        os.close(self._holding)
 
     def _folder_of(self, path: Path) -> None:
         for folder in reversed([p for p in path.parents if p.is_relative_to(self._work) and p not in self._made]):

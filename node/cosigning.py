@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -28,13 +28,14 @@ from ledger.log.notes import Note, NoteSignature, NoteSignatureError, Vkey
 from ledger.log.policy import MAX_POLICY, TlogPolicy
 from ledger.store.durable import read_bounded
 from node.config import Config, ConfigError
+from node.cookies import no_cookies
 from node.follower import checked_url
 from node.witness.request import MAX_ANSWER, read_size, write_request
 
 log = logging.getLogger(__name__)
 
 Proof = Callable[[int, int], list[bytes]]
-"""Consistency proof from an older to a newer size of the log; called in a thread, one call at a time."""
+"""Consistency proof from an older to a newer size of the log; called in a thread of its own, one call at a time."""
 
 TRIES: Final = 3
 """Requests to one witness in one round: the first may go out with an old size that is not the witness's."""
@@ -74,7 +75,7 @@ class Cosigner:
     timeout: float = 10.0
     witnesses: tuple[WitnessState, ...] = ()
     _client: httpx.AsyncClient = field(init=False)
-    _proving: threading.Lock = field(init=False, default_factory=threading.Lock)
+    _proving: ThreadPoolExecutor = field(init=False)
 
     def __post_init__(self) -> None:
         self.witnesses = tuple(
@@ -83,7 +84,11 @@ class Cosigner:
             for witness in policy.witnesses
             if witness.url
         )
-        self._client = httpx.AsyncClient(timeout=self.timeout, follow_redirects=False, trust_env=False)
+        self._client = httpx.AsyncClient(
+            timeout=self.timeout, follow_redirects=False, trust_env=False, cookies=no_cookies()
+        )
+        # Not one of the threads that answer readers' questions: publication must not wait for strangers.
+        self._proving = ThreadPoolExecutor(1, "witness-proofs")
 
     def suffices(self, vkeys: Iterable[Vkey]) -> bool:
         """Whether cosignatures by these keys, verified by the caller, meet the quorum of every policy."""
@@ -141,8 +146,9 @@ class Cosigner:
         return f"no quorum of {' and '.join(kinds)} witnesses ({'; '.join(silent) or 'none is configured with a URL'})"
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, and let go of the thread."""
         await self._client.aclose()
+        self._proving.shutdown(wait=True, cancel_futures=True)
 
     # -- one witness --------------------------------------------------------------------------------------------------
 
@@ -169,7 +175,7 @@ class Cosigner:
     async def _rounds(self, witness: WitnessState, note: bytes, text: bytes, size: int) -> tuple[NoteSignature, int]:
         old = min(witness.size, size)
         for _ in range(TRIES):
-            proof = await asyncio.to_thread(self._prove, old, size)
+            proof = await asyncio.get_running_loop().run_in_executor(self._proving, self.proof, old, size)
             status, body = await self._post(f"{witness.url}/add-checkpoint", write_request(old, proof, note))
             if status == 200:
                 return _own_line(witness.vkey, text, body)
@@ -178,10 +184,6 @@ class Cosigner:
                 raise _refusal(witness, status, body, old, size, told)
             old = witness.size = told
         raise UnavailableError("its size changes while it is asked: does somebody else sign with this log's key?")
-
-    def _prove(self, old: int, size: int) -> list[bytes]:
-        with self._proving:
-            return self.proof(old, size)
 
     async def _post(self, url: str, body: bytes) -> tuple[int, bytes]:
         async with self._client.stream("POST", url, content=body, headers={"Accept-Encoding": "identity"}) as answer:

@@ -11,21 +11,25 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from ledger.errors import LedgerError, MalformedError, UnavailableError
+from ledger.crypto.suites import SUITES
+from ledger.errors import CorruptError, LedgerError, MalformedError, UnavailableError
 from ledger.evidence.build import build
 from ledger.evidence.bundle import Bundle, ChainPart, Document
-from ledger.evidence.past import Past
-from ledger.evidence.story import places_of
+from ledger.evidence.past import BrokenHistoryError
+from ledger.evidence.policy import LogTrust, Policy
+from ledger.evidence.report import ABSENCE
+from ledger.evidence.story import may_be_absent
+from ledger.evidence.verifier import verify_history
+from ledger.evidence.whole import Whole
 from ledger.state.proofs import StateProof
-from ledger.state.records import KIND_OF, decode_record, encode_record, record_key
+from ledger.state.records import KIND_OF, record_key
 from ledger.state.view import Place
 from ledger.statements import decode_statement
 from ledger.store.documents import DocumentFolder
 from ledger.store.index import Index
 from node.finding import Stores
-from node.log_reading import LogHistory, LogTree
+from node.log_reading import LogTree, PastRecords
 from node.node import Node
 from node.queries import NotFoundError
 
@@ -47,24 +51,58 @@ class Stand:
     chain: ChainEvidence | None = None
 
 
-async def evidence(node: Node, subject: str | None, index: int | None) -> bytes:
-    """The bundle about a subject, present or absent, or about an entry; encoded.
-
-    Raises:
-        MalformedError: neither or both are given, or the subject is none.
-        NotFoundError: there is no such published entry.
-        UnavailableError: nothing is published, or not yet what was asked for.
-
-    """
+def stand_of(node: Node) -> Stand:
+    """How the node stands now: to be taken on the event loop."""
     published, worker = node.publisher.published, node.anchors
-    stand = Stand(
+    return Stand(
         node.log_id, node.index, node.documents, node.served, published.size, published.checkpoint,
         None if worker is None else worker.evidence_for,
     )  # fmt: skip
-    return await asyncio.to_thread(lambda: make(stand, subject, index).encode())
 
 
-def make(stand: Stand, subject: str | None, index: int | None) -> Bundle:
+async def evidence(node: Node, subject: str | None, index: int | None, *, whole: bool = False) -> bytes:
+    """The bundle about a subject, present or absent, or about an entry; encoded. `whole`: with its whole history.
+
+    Raises:
+        TooLongError: the whole history is more than a bundle holds.
+        CorruptError: the whole history does not hold together: the node's own stores contradict each other.
+        MalformedError: neither or both are given, or the subject is none.
+        NotFoundError: there is no such published entry.
+        UnavailableError: nothing is published, or not yet what was asked for; or too many ask at once.
+
+    """
+    with node.questions.place():
+        async with node.questions.turn:
+            stand = stand_of(node)
+            return await asyncio.to_thread(lambda: make(stand, subject, index, whole=whole).encode())
+
+
+async def history(node: Node, subject: str) -> Whole:
+    """What the bundle with the whole history of a subject tells, for those who take the node's word for it.
+
+    Raises:
+        MalformedError, TooLongError, CorruptError, UnavailableError: as `evidence`.
+        NotFoundError: there is no record of it.
+
+    """
+    raw = await evidence(node, subject, None, whole=True)
+    suites = frozenset(suite.alg for suite in SUITES.values() if suite.alg is not None)
+    own = Policy((LogTrust(node.log_id, None, suites),), trust_operator_state=True)
+    with node.questions.place():
+        async with node.questions.turn:
+            found = await asyncio.to_thread(verify_history, raw, own, 0)
+    if found.report.claim == ABSENCE:
+        raise NotFoundError(f"There is no record of {subject}", where="subject")
+    if found.whole is None:
+        raise _corrupt(subject, found.report.as_text())
+    return found.whole
+
+
+def _corrupt(subject: str, why: str) -> CorruptError:
+    return CorruptError(f"The history does not hold together: {why}", where=subject, remedy="Run tial log fsck --deep")
+
+
+def make(stand: Stand, subject: str | None, index: int | None, *, whole: bool = False) -> Bundle:
     """Make the bundle: blocking. Errors as `evidence`."""
     if (subject is None) is (index is None):
         raise MalformedError("Give a subject or an index", where="subject, index")
@@ -75,7 +113,7 @@ def make(stand: Stand, subject: str | None, index: int | None) -> Bundle:
         try:
             index = Stores(stand.index, source.tree).entry_about(subject)
         except NotFoundError:
-            if not places_of(subject):
+            if not may_be_absent(subject):
                 raise
         else:
             if index >= stand.size:
@@ -83,10 +121,15 @@ def make(stand: Stand, subject: str | None, index: int | None) -> Bundle:
     if index is None:
         assert subject is not None, "one of both is given"
         return build(source, subject, None, chain=source.chain())
+    if stand.size <= index < stand.index.covers:
+        raise UnavailableError(f"Entry {index} is not published yet", remedy="Ask again in a second")
     if index >= stand.size:
         raise NotFoundError(f"No published entry {index}: the log shows {stand.size} entries", where="index")
     about = decode_statement(source.entry(index)).sub
-    return build(source, about, index, chain=source.chain())
+    try:
+        return build(source, about, index, chain=source.chain(), whole=whole)
+    except BrokenHistoryError as error:
+        raise _corrupt(about, error.explain()) from error
 
 
 class NodeSource:
@@ -98,7 +141,7 @@ class NodeSource:
         self.tree = LogTree(stand.served, stand.size)
         if stand.index.covers < stand.size:
             raise UnavailableError("The index does not cover the checkpoint yet", remedy="Ask again in a second")
-        self._past = Past(LogHistory(stand.index, self.tree))
+        self._past = PastRecords(stand.index, self.tree, stand.size - 1)
         self._batch: int = decode_statement(self.entry(stand.size - 1)).subject[1]
         self._node = self.tree.reader.nodes(stand.size).get_node
 
@@ -118,16 +161,8 @@ class NodeSource:
         return self._stand.checkpoint
 
     def record(self, place: Place) -> bytes | None:
-        """The record at the checkpoint: the stored one, or run again where it changed since."""
-        kind = KIND_OF[place[0]]
-        raw = self._stand.index.record(record_key(kind, *place[1:]))
-        if raw is None:
-            return None
-        stored: Any = decode_record(kind, raw)
-        if stored.last < self.size - 1:
-            return raw
-        earlier = self._past.record(place, self.size - 1)
-        return None if earlier is None else encode_record(earlier)
+        """The record at the checkpoint."""
+        return self._past.record(record_key(KIND_OF[place[0]], *place[1:]), place)
 
     def touches(self, place: Place) -> list[int]:
         """Every entry below size-1 that touched the record."""

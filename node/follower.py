@@ -36,6 +36,7 @@ from ledger.log.tiles import (
     tile_width,
 )
 from ledger.log.tree import EMPTY_ROOT, HASH_SIZE, MAX_SIZE, fold_right, leaf_hash, root_of
+from node.cookies import no_cookies
 
 Fetch = Callable[[str, int], bytes | None]
 """`fetch(path, limit)`: the file at a path below the log's prefix, at most `limit` bytes; None where there is none."""
@@ -65,8 +66,9 @@ class HttpLog:
         self.url = checked_url(url)
         self._timeout = timeout
         self._client = httpx.Client(
-            timeout=timeout, follow_redirects=False, trust_env=False, headers={"Accept-Encoding": "identity"}
-        )
+            timeout=timeout, follow_redirects=False, trust_env=False, headers={"Accept-Encoding": "identity"},
+            cookies=no_cookies(),
+        )  # fmt: skip
 
     def fetch(self, path: str, limit: int) -> bytes | None:
         """Return a file below the prefix, None where the server has none.

@@ -1,4 +1,4 @@
-"""The published log, read back from the node's own stores: tree, proofs, and the history of records.
+"""The published log, read back from the node's own stores: tree, proofs, records as they were, and their history.
 
 Owns how the questions of `ledger.evidence` are answered from tiles and index. Blocking: used in threads, with a tile
 reader of its own. Trusts the stores; whoever checks the result against a signed root need not.
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ledger.errors import UnavailableError
-from ledger.evidence.past import batch_after, first_batch
+from ledger.errors import LedgerError, UnavailableError
+from ledger.evidence.past import Past, batch_after, first_batch
 from ledger.log.proofs import consistency_proof, inclusion_proof
-from ledger.state.records import KIND_OF, BatchRecord, CredentialRecord, record_key
+from ledger.state.records import KIND_OF, BatchRecord, CredentialRecord, encode_record, record_key
 from ledger.state.view import Overlay, Place
 from ledger.statements import Statement, decode_statement
+from ledger.statements.cbor import decode
 from ledger.store.index import Index
 from ledger.store.tiles import TileReader
 
@@ -36,6 +37,42 @@ class LogTree:
     def inclusion(self, index: int, size: int) -> list[bytes]:
         """Inclusion proof at a published size."""
         return inclusion_proof(index, size, self.reader.nodes(size).get_node)
+
+
+class NamelessRecordError(LedgerError):
+    """A record changed since, and only its key is known: a key does not tell which entries to run again."""
+
+    code = "record-without-name"
+
+
+class PastRecords:
+    """Encoded records as entry `before` found them: the stored one, or run again where it changed since."""
+
+    def __init__(self, index: Index, tree: LogTree, before: int) -> None:
+        self._index = index
+        self._past = Past(LogHistory(index, tree))
+        self._before = before
+
+    def record(self, key: bytes, place: Place | None) -> bytes | None:
+        """The record under `key`, None where it was absent; `place` is its name, where that is known.
+
+        Raises:
+            NamelessRecordError: it would have to be run again, and has no name.
+            LedgerError: as `Past.record`.
+
+        """
+        raw = self._index.record(key)
+        if raw is None or decode(raw)[2] < self._before:  # the third member is the newest entry that touched it
+            return raw
+        first = self._index.history(key, 1, 1)
+        if not first or first[0] >= self._before:
+            return None
+        if place is None:
+            raise NamelessRecordError(
+                "A record changed since, and only its key is known", remedy="Ask for it by its subject"
+            )
+        record = self._past.record(place, self._before)
+        return None if record is None else encode_record(record)
 
 
 class LogHistory:

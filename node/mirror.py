@@ -25,7 +25,7 @@ from ledger.log.checkpoint import Checkpoint, open_checkpoint, open_cosigned
 from ledger.log.notes import Note, NoteSignatureError, Vkey
 from ledger.log.policy import TlogPolicy
 from ledger.log.tiles import TILE_WIDTH, TileRef, encode_entry_bundle, tiles_between
-from ledger.log.tree import EMPTY_ROOT, leaf_hash
+from ledger.log.tree import EMPTY_ROOT, MAX_SIZE, leaf_hash
 from ledger.statements import decode_statement
 from ledger.store.durable import make_directories, read_bounded, remove_file, replace_file, replace_files
 from ledger.store.tiles import TileReader, write_checkpoint
@@ -35,6 +35,8 @@ from node.views import SplitViewError, View, contradiction
 WRITE_TOGETHER: Final = 64
 """Files made durable at once."""
 MAX_ANCHORS: Final = 1 << 28
+MOST_ANCHORS: Final = 1 << 21
+"""As many as the file of them holds."""
 MAX_ANSWER: Final = 1 << 22
 MAX_DOCUMENT: Final = 1 << 24
 PAGE: Final = 100
@@ -337,20 +339,24 @@ def require_anchored(reader: TileReader, anchor: Anchor) -> None:
 
 
 def _anchors_of_node(log: HttpLog) -> Iterator[Anchor]:
-    before = ""
+    """All anchors that the node tells of, newest first. Their sizes must fall, so that no list is without an end."""
+    below, asked, count = MAX_SIZE + 1, "", 0
     while True:
-        told = _ask(log.fetch, f"v1/anchors?limit={PAGE}{before}")
+        told = _ask(log.fetch, f"v1/anchors?limit={PAGE}{asked}")
         try:
-            found = [_anchor(item) for item in told["anchors"] if item["state"] == "done"]
+            shown = [(_anchor(item), item["state"] == "done") for item in told["anchors"]]
             following = told["next"]
         except (KeyError, TypeError, ValueError) as error:
             raise UnverifiedError(f"the node's list of anchors is not in form: {error}", where=log.url) from error
-        yield from found
-        if type(following) is not int or (before and not found):
+        for anchor, done in shown:
+            if anchor.size >= below or count >= MOST_ANCHORS:
+                raise UnverifiedError("the node's list of anchors is not in order, or too long", where=log.url)
+            below, count = anchor.size, count + 1
+            if done:
+                yield anchor
+        if type(following) is not int or not shown:
             return
-        if before == f"&before={following}":
-            raise UnverifiedError("the node's list of anchors does not end", where=log.url)
-        before = f"&before={following}"
+        asked = f"&before={following}"
 
 
 def _anchor(item: Any) -> Anchor:

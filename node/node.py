@@ -40,6 +40,7 @@ from node.keyring import KeyRing
 from node.metrics import Metrics
 from node.outbox import Outbox
 from node.publisher import Publisher
+from node.questions import Questions
 from node.recovery import ChainHeads, DataFolder, open_log
 from node.retention import ANCHORS, pins_of, retention_of
 from node.sequencer import Sequencer
@@ -90,6 +91,7 @@ class Node:
         self.documents = DocumentFolder(folder.documents, config.log.reserve)
         self.served = folder.served
         self.reader = TileReader(folder.served, TileCache())
+        self.questions = Questions()
         self.admission = Admission(
             recovered.index, self.ring, recovered.journal.next_index, recovered.counts,
             entry_at=self._entry_at, documents=DocumentCheck(self.documents),
@@ -117,8 +119,11 @@ class Node:
             observe=self.metrics.group,
         )  # fmt: skip
         self.anchors = worker = self._anchor_worker(folder, passphrase)
-        if worker is not None:
-            self.index.tree.pins = pins_of(self.index, lambda: worker.anchors(limit=ANCHORS))
+        self.index.tree.pins = pins_of(
+            self.index,
+            lambda: () if worker is None else worker.anchors(limit=ANCHORS),
+            lambda: (self.publisher.published.size, self.publisher.signed_size),
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._released = False
 

@@ -37,6 +37,8 @@ from node.sequencer import Sequencer, StoppedError
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
+HEARTBEAT = 1_800
+"""Seconds after which an idle, witnessed log closes an empty batch: half of the lag that policies allow by default."""
 RETRY = 1.0
 """Seconds before a publication that failed for want of disk is tried again."""
 WITNESS_RETRY = 3.0
@@ -246,11 +248,18 @@ class Publisher:
         log.info("published", extra={"size": state.size})
 
     def _too_old_for_witnesses(self, sequencer: Sequencer) -> bool:
-        """Whether a witness refuses a manifest whose time is past the log's own skew: a new one is then due."""
-        if self._witnesses is None or not self._witnesses.refused():
+        """Whether an empty batch is due on an idle log: its log time stands still while witnesses' time goes on.
+
+        A replaying witness refuses a manifest that is older than the log's own skew, and verifiers can tell nothing of
+        state that lies further behind the cosignatures than their `max_lag`.
+        """
+        if self._witnesses is None:
             return False
+        idle = time.time() - sequencer.admission.log_time
         parameters = sequencer.admission.view.read(LogRecord)
-        return parameters is not None and time.time() - sequencer.admission.log_time > parameters.skew
+        return idle > HEARTBEAT or (
+            parameters is not None and idle > parameters.skew and bool(self._witnesses.refused())
+        )
 
     async def _on_disk(self, work: Callable[..., _T], *arguments: object) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._disk, work, *arguments)

@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from ledger.errors import CorruptError, RefusedStartError
-from ledger.log.checkpoint import Checkpoint
-from ledger.log.notes import Note
 from ledger.log.tree import EMPTY_ROOT, CompactRange
 from ledger.store.durable import reporting, sync_directory
 from ledger.store.index import Index
@@ -29,7 +27,7 @@ from ledger.store.replay import replay
 from ledger.store.state_tree import Retention
 from ledger.store.tiles import TileReader
 from node.config import Config
-from node.recovery import DataFolder
+from node.recovery import DataFolder, served_checkpoint
 from node.retention import anchored, pins_of, retention_of
 
 NEW: Final = "index.new"
@@ -84,11 +82,8 @@ def _signed(folder: DataFolder, lock: CheckpointLock) -> tuple[int, bytes]:
     reading = lock.read()
     if reading.status is LockStatus.INTACT and reading.state is not None:
         return reading.state.size, reading.state.root
-    published = TileReader(folder.served).checkpoint()
-    if published is None:
-        return 0, EMPTY_ROOT
-    checkpoint = Checkpoint.parse(Note.parse(published).text)
-    return checkpoint.size, checkpoint.root
+    served = served_checkpoint(folder)
+    return (0, EMPTY_ROOT) if served is None else (served[0].size, served[0].root)
 
 
 def _rebuild(
@@ -107,7 +102,9 @@ def _rebuild(
     _remove(new)
     try:
         with Index.open(new, retention) as index, rarely_collecting():
-            index.tree.pins = pins_of(index, anchored(folder.outbox, index))
+            served = served_checkpoint(folder)
+            sizes = (size, *(() if served is None else (served[0].size,)))
+            index.tree.pins = pins_of(index, anchored(folder.outbox, index), lambda: sizes)
             tree = CompactRange()
             step = None if progress is None else _telling(progress, journal.next_index)
             replay(index, TileReader(folder.served).iter_entries(0, size), tree=tree, progress=step)

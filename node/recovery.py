@@ -178,8 +178,7 @@ def _signed_state(
     Returns it with the doubt that the operator's word overcame, "" for none: the lock is then to be recovered.
     """
     reading = lock.read()
-    published = TileReader(folder.served).checkpoint()
-    newest = None if published is None else Checkpoint.parse(Note.parse(published).text)
+    newest, published = served_checkpoint(folder) or (None, None)
     doubt = ""
     if reading.status is not LockStatus.INTACT or reading.state is None:
         doubt = f"The signed-checkpoint lock is {reading.status.value}: {reading.detail}"
@@ -204,6 +203,12 @@ def _signed_state(
     for head in anchored:
         _compare_with_chain(folder, state, head)
     return state, doubt
+
+
+def served_checkpoint(folder: DataFolder) -> tuple[Checkpoint, bytes] | None:
+    """The checkpoint that readers get, unverified, and its note; None before the first."""
+    note = TileReader(folder.served).checkpoint()
+    return None if note is None else (Checkpoint.parse(Note.parse(note).text), note)
 
 
 def _keys(folder: DataFolder, index: Index, state: LockState, tail: list[bytes]) -> LogKeys:
@@ -294,7 +299,9 @@ def _caught_up_index(folder: DataFolder, state: LockState, journal: Journal, ret
         Index.destroy(folder.index)
         index = Index.open(folder.index, retention)
     try:
-        index.tree.pins = pins_of(index, anchored(folder.outbox, index))
+        served = served_checkpoint(folder)
+        sizes = (state.size, *(() if served is None else (served[0].size,)))
+        index.tree.pins = pins_of(index, anchored(folder.outbox, index), lambda: sizes)
         behind = journal.next_index - index.covers
         if behind:
             log.info("index catches up", extra={"entries": behind})

@@ -87,9 +87,22 @@ def restore(
         point = form.Point.parse((work / form.ABOUT).read_bytes() if form.ABOUT in digests else b"")
         if log_id and log_id != point.log:
             raise RefusedStartError(f"The backup is of log {point.log}", where=str(source), remedy="Name another one")
-        config = load_config(folder / form.CONFIG if (folder / form.CONFIG).exists() else work / form.CONFIG, {})
-        paths = (folder / config.data, folder / config.lock)
-        return _restore(work, folder, LogPaths(*paths), point, mirror, progress)
+        return _restore(work, folder, _paths(work, folder), point, mirror, progress)
+
+
+def _paths(work: Path, folder: Path) -> LogPaths:
+    """Where data and lock go: by the configuration that is here, else by the backup's, which may not lead elsewhere."""
+    own = (folder / form.CONFIG).exists()
+    config = load_config((folder if own else work) / form.CONFIG, {})
+    paths = LogPaths(folder / config.data, folder / config.lock)
+    for path in () if own else (paths.data, paths.lock):
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise RefusedStartError(
+                "The configuration in the backup puts the log outside this folder",
+                where=str(path),
+                remedy=f"Look at its {form.CONFIG}; if that is meant, put the file into the folder, then again",
+            )
+    return paths
 
 
 def _restore(
@@ -134,7 +147,7 @@ def _unpack(source: Path, work: Path) -> dict[str, bytes]:
             raise MalformedError("This is no backup", where=str(source), remedy=f"Name a folder with {form.SUMS} in it")
         sums = read_bounded(point / form.SUMS, _MAX_SUMS) or b""
         wanted = form.read_sums(sums)
-        copied = {name: _copy_file(point / name, work / name) for name in wanted}
+        copied = {name: _copy_file(point / name, work / name, name) for name in wanted}
         found = {name: digest for name, digest in copied.items() if digest is not None}
     else:
         found, sums = _unpack_tar(source, work)
@@ -149,12 +162,17 @@ def _unpack(source: Path, work: Path) -> dict[str, bytes]:
     return found
 
 
-def _copy_file(source: Path, target: Path) -> bytes | None:
+def _mode(name: str, told: int) -> int:
+    """The mode of a restored file: keys are for their owner alone, whatever a copy of the backup made of them."""
+    return 0o600 if told & 0o077 == 0 or name.startswith(f"{form.KEYS}/") else 0o644
+
+
+def _copy_file(source: Path, target: Path, name: str) -> bytes | None:
     with reporting("read the backup", source):
         if not source.is_file() or source.is_symlink():
             return None
         with source.open("rb") as stream:
-            return _write(stream, target, source.stat().st_mode & 0o644)
+            return _write(stream, target, _mode(name, source.stat().st_mode))
 
 
 def _unpack_tar(source: Path, work: Path) -> tuple[dict[str, bytes], bytes]:
@@ -164,13 +182,14 @@ def _unpack_tar(source: Path, work: Path) -> tuple[dict[str, bytes], bytes]:
         with reporting("read the backup", source), tarfile.open(source, "r:") as tar:
             for member in tar:
                 name = form.safe_name(member.name)
-                stream = tar.extractfile(member) if member.isreg() else None
+                plain = member.isreg() and not member.issparse()  # a sparse one would grow without bound
+                stream = tar.extractfile(member) if plain else None
                 if stream is None or name in found:
                     raise MalformedError("no plain file, or one that is there twice", where=f"{source}: {name}")
                 if name == form.SUMS:
                     sums = stream.read(_MAX_SUMS)
                 else:
-                    found[name] = _write(stream, work / name, 0o600 if member.mode & 0o077 == 0 else 0o644)
+                    found[name] = _write(stream, work / name, _mode(name, member.mode))
     except (tarfile.TarError, EOFError) as error:
         raise MalformedError(f"This is no backup: {error}", where=str(source), remedy="Name a backup") from error
     return found, sums
@@ -251,6 +270,8 @@ def _agree_with_lock(
         )
     if state.size > point.size:
         _catch_up(data, point, state, mirror, report)
+        if reading.status is not LockStatus.INTACT:  # to recover the lock is to go on from what is served
+            write_checkpoint(data.served, state.checkpoint)
     elif state.size and TileReader(data.served).root(state.size) != state.root:
         raise RefusedStartError(
             f"The backup forks from what was signed: another root at size {state.size}",
@@ -264,7 +285,10 @@ def _agree_with_lock(
 def _catch_up(
     data: DataFolder, point: form.Point, state: LockState, mirror: Path | None, report: RestoreReport
 ) -> None:
-    """Bring the data to the size in the lock: by the backup's journal, then by the mirror; the root decides."""
+    """Bring the data to the size in the lock: by the backup's journal, then by the mirror; the root decides.
+
+    The checkpoint that is served stays: the node publishes the lock's when it starts, after its witnesses.
+    """
     journal = look_at(data.journal)
     try:
         entries = list(itertools.islice(_newer(journal, point, state.size, mirror), state.size - point.size))
@@ -281,7 +305,6 @@ def _catch_up(
             remedy="Name another mirror, or a newer backup",
         )
     writer.flush()
-    write_checkpoint(data.served, state.checkpoint)
     left = [entry for _, entry in journal.entries(state.size)] if journal.next_index > state.size else []
     for segment in journal.segments:
         segment.path.unlink()

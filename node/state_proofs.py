@@ -12,15 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ledger.errors import LedgerError, MalformedError
-from ledger.evidence.past import Past
 from ledger.log.proofs import inclusion_proof
 from ledger.state.proofs import StateProof, root_from_state_proof
-from ledger.state.records import KIND_OF, encode_record, record_key
+from ledger.state.records import KIND_OF, record_key
 from ledger.state.view import Place
-from ledger.statements.cbor import decode
 from ledger.store.index import Index
 from ledger.store.state_tree import NotRetainedError
-from node.log_reading import LogHistory, LogTree
+from node.log_reading import LogTree, NamelessRecordError, PastRecords
 from node.publisher import Published
 
 MAX_ASKED = 64
@@ -80,9 +78,9 @@ def prove_state(
         raise MalformedError(f"one request asks for 1 to {MAX_ASKED} records, not {len(asked)}", where="key")
     number, manifest = _closed(index, published, batch)
     tree = LogTree(served, published.size)
-    past = _PastRecords(index, Past(LogHistory(index, tree)), manifest)
+    past = PastRecords(index, tree, manifest)
     proof, root = index.tree.prove([one.key for one in asked], number)
-    records = tuple(past.record(one) for one in asked)
+    records = tuple(_record(past, one) for one in asked)
     claims = {one.key: record for one, record in zip(asked, records, strict=True)}
     if root_from_state_proof(claims, proof) != root:
         raise _not_derivable("The records as of then cannot be given from here")
@@ -109,29 +107,14 @@ def _closed(index: Index, published: Published, batch: int | None) -> tuple[int,
     return found
 
 
-class _PastRecords:
-    """Records as they were before one entry."""
-
-    def __init__(self, index: Index, past: Past, before: int) -> None:
-        self._index = index
-        self._past = past
-        self._before = before
-
-    def record(self, asked: Asked) -> bytes | None:
-        """The encoded record, None where it was absent."""
-        raw = self._index.record(asked.key)
-        if raw is None or decode(raw)[2] < self._before:  # the third member is the newest entry that touched it
-            return raw
-        first = self._index.history(asked.key, 1, 1)
-        if not first or first[0] >= self._before:
-            return None
-        if asked.place is None:
-            raise _not_derivable("A record changed since, and only its key is known", "Ask for it by its subject")
-        try:
-            record = self._past.record(asked.place, self._before)
-        except LedgerError as error:
-            raise _not_derivable(f"A record changed since, and cannot be derived: {error.detail}") from error
-        return None if record is None else encode_record(record)
+def _record(past: PastRecords, asked: Asked) -> bytes | None:
+    """The encoded record as of then, None where it was absent."""
+    try:
+        return past.record(asked.key, asked.place)
+    except NamelessRecordError as error:
+        raise _not_derivable(error.detail, error.remedy) from error
+    except LedgerError as error:
+        raise _not_derivable(f"A record changed since, and cannot be derived: {error.detail}") from error
 
 
 def _not_derivable(detail: str, remedy: str = "Ask for a newer batch, or replay the log up to that one") -> LedgerError:

@@ -1,7 +1,7 @@
 """What a verification is asked about: parsed from a request that may be hostile, every member bounded.
 
-Owns the names and forms of the members; `docs` and OpenAPI show the same. Judges nothing: a statement or checkpoint
-that is well encoded here may still be refused by the step that reads it.
+Owns the names and forms of the members; OpenAPI shows the same. Judges nothing: a bundle or document that is well
+encoded here may still be refused by the step that reads it.
 """
 
 from __future__ import annotations
@@ -12,60 +12,74 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import orjson
+
 from ledger.crypto.canonical import canonical_json
 from ledger.errors import MalformedError
-from ledger.log.proofs import MAX_PROOF
 from ledger.statements import MAX_STATEMENT_SIZE
 
+MAX_POSTED: Final = 4 << 20
+"""Bytes of a bundle that is verified for somebody; longer ones are verified offline."""
+MAX_BODY: Final = 6 << 20
+"""Bytes of a request: such a bundle in base64, and a policy."""
+MAX_POLICY: Final = 256 << 10
 MAX_DOCUMENT: Final = 1 << 20
-MAX_CHECKPOINT: Final = 64 * 1024
 MAX_SUBJECT: Final = 2_048
 MAX_UINT: Final = 2**64 - 1
-MEMBERS: Final = ("statement", "index", "size", "proof", "checkpoint", "document", "subject")
-_HASH: Final = 32
+MEMBERS: Final = ("subject", "index", "statement", "document", "bundle", "policy")
+_REMEDY: Final = "Members are {}; a receipt or a proof file is verified offline: tial receipt verify"
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question. At least one of `statement`, `index` and `subject` is given.
+    """One question: a subject, an entry (its `index`, a `statement`'s bytes, or both), or a bundle.
 
-    `statement`: a statement's bytes. `index`: where it stands in the log. `size` and `proof`: an inclusion proof, leaf
-    first. `checkpoint`: a signed note. `document`: JSON bytes. `subject`: a typed subject.
+    `document`: JSON bytes that are shown with it; in a bundle it has its place. `policy`: text of the policy file to
+    verify under, None for this node's own.
     """
 
     statement: bytes | None = None
     index: int | None = None
-    size: int | None = None
-    proof: tuple[bytes, ...] | None = None
-    checkpoint: bytes | None = None
     document: bytes | None = None
     subject: str | None = None
+    bundle: bytes | None = None
+    policy: str | None = None
+
+    @classmethod
+    def read(cls, raw: bytes) -> Request:
+        """Read a request's JSON bytes; MalformedError names the member that is wrong."""
+        try:
+            given = orjson.loads(raw)
+        except ValueError as error:
+            raise MalformedError(f"The body is not JSON: {str(error)[:200]}", where="body") from None
+        return cls.parse(given)
 
     @classmethod
     def parse(cls, given: Any) -> Request:
         """Read a request as JSON gives it; MalformedError names the member that is wrong."""
+        known = _REMEDY.format(", ".join(MEMBERS))
         if not isinstance(given, Mapping):
-            raise MalformedError("a verification request is an object", remedy=f"Its members are {', '.join(MEMBERS)}")
+            raise MalformedError("a verification request is an object", remedy=known)
         for name in given:
             if name not in MEMBERS:
-                known = ", ".join(MEMBERS)
-                raise MalformedError("the member is unknown", where=str(name)[:80], remedy=f"Known are {known}")
+                raise MalformedError("the member is unknown", where=str(name)[:80], remedy=known)
         members = {name: value for name, value in given.items() if value is not None}
+        policy = _text(members, "policy", MAX_POLICY)
         request = cls(
             statement=_base64(members, "statement", MAX_STATEMENT_SIZE),
             index=_uint(members, "index"),
-            size=_uint(members, "size"),
-            proof=_proof(members),
-            checkpoint=_text(members, "checkpoint", MAX_CHECKPOINT),
             document=_document(members),
-            subject=_subject(members),
+            subject=_text(members, "subject", MAX_SUBJECT),
+            bundle=_base64(members, "bundle", MAX_POSTED),
+            policy=policy,
         )
-        if request.statement is None and request.index is None and request.subject is None:
-            raise MalformedError("nothing to verify", remedy="Give a statement, an index or a subject")
-        if request.subject is not None and (request.statement is not None or request.index is not None):
-            raise MalformedError("a subject stands alone", where="subject", remedy="Leave statement and index out")
-        if request.proof is not None and (request.size is None or request.index is None):
-            raise MalformedError("a proof is for an index and a size", where="proof", remedy="Give index and size too")
+        about = (request.statement, request.index, request.subject, request.bundle)
+        if all(member is None for member in about):
+            remedy = "Give a subject, an index, a statement or a bundle"
+            raise MalformedError("nothing to verify", remedy=remedy)
+        for name, beside in (("bundle", (*about[:3], request.document)), ("subject", about[:2])):
+            if getattr(request, name) is not None and any(member is not None for member in beside):
+                raise MalformedError(f"a {name} stands alone", where=name, remedy="Leave the other members out")
         return request
 
 
@@ -91,38 +105,17 @@ def _uint(members: Mapping[str, Any], name: str) -> int | None:
     return value
 
 
-def _proof(members: Mapping[str, Any]) -> tuple[bytes, ...] | None:
-    value = members.get("proof")
-    if value is None:
-        return None
-    if not isinstance(value, list) or len(value) > MAX_PROOF:
-        raise MalformedError(f"expected an array of at most {MAX_PROOF} hashes", where="proof")
-    hashes = []
-    for place, item in enumerate(value):
-        if not isinstance(item, str) or len(item) != 2 * _HASH:
-            raise MalformedError(f"expected {2 * _HASH} hexadecimal digits", where=f"proof[{place}]")
-        try:
-            hashes.append(binascii.unhexlify(item))
-        except (binascii.Error, ValueError):
-            raise MalformedError("not hexadecimal", where=f"proof[{place}]") from None
-    return tuple(hashes)
-
-
-def _text(members: Mapping[str, Any], name: str, limit: int) -> bytes | None:
+def _text(members: Mapping[str, Any], name: str, limit: int) -> str | None:
     value = members.get(name)
     if value is None:
         return None
     if not isinstance(value, str) or len(value) > limit:
         raise MalformedError(f"expected a text of at most {limit} characters", where=name)
     try:
-        return value.encode()
+        value.encode()
     except UnicodeEncodeError:
         raise MalformedError("the text holds half a surrogate pair", where=name) from None
-
-
-def _subject(members: Mapping[str, Any]) -> str | None:
-    raw = _text(members, "subject", MAX_SUBJECT)
-    return None if raw is None else raw.decode()
+    return value
 
 
 def _document(members: Mapping[str, Any]) -> bytes | None:

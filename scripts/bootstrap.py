@@ -87,16 +87,29 @@ def prepare(extra: str, *, contracts: bool) -> None:
 
 def tools_environment() -> Path:
     """Return an environment with the analysers whose versions exclude ours, made in the cache when it is not there."""
+    return _environment("tools", "analysis tools", "tools")
+
+
+def fuzz_environment() -> Path:
+    """Return an environment with the fuzzer and the light verifier's packages, made in the cache like the tools'."""
+    if sys.version_info[:2] >= (3, 13):
+        raise BootstrapError("the fuzzer has no wheel for Python 3.13: set TIAL_PYTHON to a Python 3.11 or 3.12")
+    return _environment("fuzz", "fuzzer", "base", "fuzz")
+
+
+def _environment(name: str, what: str, *requirements: str) -> Path:
+    """Return an environment of its own in the cache, named by the hashes of these files under requirements/."""
     check_interpreter()
-    locked = ROOT / "requirements" / "tools.txt"
-    stamp = key(locked, sys.version)
-    folder = cache() / f"tools-{stamp[:16]}"
+    locked = [ROOT / "requirements" / f"{one}.txt" for one in requirements]
+    stamp = key(*locked, sys.version)
+    folder = cache() / f"{name}-{stamp[:16]}"
     folder.mkdir(parents=True, exist_ok=True)
     with only_one(folder):
         if read(folder / ".complete") != stamp:
-            say(f"analysis tools into {folder}")
+            say(f"{what} into {folder}")
             make_venv(folder)
-            pip(folder, "install", "--require-hashes", "--requirement", str(locked))
+            for path in locked:
+                pip(folder, "install", "--require-hashes", "--requirement", str(path))
             (folder / ".complete").write_text(stamp, encoding="utf-8")
     return folder
 

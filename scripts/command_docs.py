@@ -15,7 +15,7 @@ import typer.main
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from api.cli.main import app  # noqa: E402 - found only after the line above
+from api.cli.main import assemble  # noqa: E402 - found only after the line above
 
 TARGET = ROOT / "docs" / "commands.md"
 README = ROOT / "README.md"
@@ -29,7 +29,7 @@ Made from the help texts by `scripts/command_docs.py`; `tial COMMAND --help` say
 
 def render() -> str:
     """Return the whole document."""
-    command = typer.main.get_command(app)
+    command = typer.main.get_command(assemble())
     context = command.make_context("tial", [], resilient_parsing=True)
     parts = [_HEAD, _one_line(command.help), "", *_commands(command, context, "tial"), _one_line(command.epilog), ""]
     return "\n".join(parts)
@@ -37,7 +37,7 @@ def render() -> str:
 
 def render_readme(text: str) -> str:
     """Return the README with a line for each command between its markers."""
-    command = typer.main.get_command(app)
+    command = typer.main.get_command(assemble())
     context = command.make_context("tial", [], resilient_parsing=True)
     rows = ["", "| command | what it does |", "|---|---|"]
     for path, leaf in _leaves(command, context, "tial"):

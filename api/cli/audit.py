@@ -15,6 +15,7 @@ from api.cli.context import Session, command, dated, plain, table
 from api.cli.errors import Exit, UsageError
 from api.cli.operate import progress_bar
 from api.cli.options import NO_TEXTS
+from api.files import reading
 from ledger.audit.progress import Anchor
 from ledger.crypto.canonical import canonical_json
 from ledger.crypto.suites import SUITES
@@ -152,15 +153,18 @@ def audit_report(
 ) -> None:
     """Check an auditor's signed report, and show what was checked and found."""
     raw = _read(file)
+    with reading(file, "auditor's report", "Give a file of tial audit --key"):
+        named = auditor_kid(raw)
     known = [_auditor(text) for text in auditor]
     if not known:
         raise UsageError(
-            f"Whose report is this? It names the key {auditor_kid(raw).hex()} (SHA-256 of the public key)",
+            f"Whose report is this? It names the key {named.hex()} (SHA-256 of the public key)",
             where="--auditor",
             remedy="Give the public key of an auditor that you trust",
         )
-    report = open_audit_report(raw, known)
-    _show(session, _told(report) | {"auditor": auditor_kid(raw).hex()}, report)
+    with reading(file, "report that can be trusted"):
+        report = open_audit_report(raw, known)
+    _show(session, _told(report) | {"auditor": named.hex()}, report)
 
 
 def monitor(
@@ -232,7 +236,8 @@ def split_view(
     identity = LogIdentity.of(
         _hex(log_id, "--log", 32) if log_id else b"", Vkey.parse(vkey), KeyRef(alg, public), policy
     )
-    finding = verify_split_view(_read(file), identity)
+    with reading(file, "split-view proof"):
+        finding = verify_split_view(_read(file), identity)
     session.out({"kind": finding.kind, "detail": finding.detail}, f"CONTRADICTION ({finding.kind}): {finding.detail}")
 
 
@@ -249,7 +254,8 @@ def _policy(path: Path | None) -> TlogPolicy | None:
     raw = read_bounded(path, MAX_POLICY)
     if raw is None:
         raise UsageError("There is no such file", where=str(path))
-    return TlogPolicy.parse(raw)
+    with reading(path, "tlog-policy"):
+        return TlogPolicy.parse(raw)
 
 
 def _chain(url: str, chain_id: int, contract: str) -> Any:

@@ -2,6 +2,7 @@
 
 Owns the options that every command has (`command` adds them), where keys find their passphrase, and the rule that with
 --json stdout carries machine output and nothing else. Results for a person go to stdout, progress to stderr.
+What takes long to import (the client, tables) is imported by the methods that need it: `tial verify` needs neither.
 """
 
 from __future__ import annotations
@@ -12,23 +13,26 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, wraps
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import orjson
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from api.acts import Act, Desk, party_of
 from api.cli.errors import UsageError, printable
-from api.client import Client, Receipt
-from ledger.crypto import keyfile
-from ledger.crypto.suites import Signer
 from ledger.errors import KeyFileError
 from ledger.evidence.messages import moment
-from ledger.statements import Draft
-from node.config import Config, load_config
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from api.acts import Act, Desk
+    from api.answers import Receipt
+    from api.client import Client
+    from ledger.crypto.suites import Signer
+    from ledger.statements import Draft
+    from node.config import Config
 
 DEFAULT_CONFIG = Path("tial.toml")
 DEFAULT_URL = "http://127.0.0.1:8080"
@@ -80,9 +84,6 @@ class Session:
         self._url = url
         self._passphrase_file = passphrase_file
         self.as_json = as_json
-        piped = None if sys.stdout.isatty() else _WIDE  # a table that nobody sees on a terminal is not folded for one
-        self.console = Console(soft_wrap=True, highlight=False, emoji=False, width=piped)
-        self.progress = Console(stderr=True, highlight=False, emoji=False)
 
     # -- configuration and node -----------------------------------------------------------------------------------
 
@@ -94,6 +95,8 @@ class Session:
     @cached_property
     def config(self) -> Config:
         """The configuration; ConfigError where there is none."""
+        from node.config import load_config  # noqa: PLC0415 - for commands that need it only
+
         return load_config(self.config_path)
 
     @property
@@ -113,6 +116,8 @@ class Session:
 
     def client(self, *, operator: bool = False) -> Client:
         """A client of the node; as `operator` with the token of TIAL_TOKEN or of the configuration."""
+        from api.client import Client  # noqa: PLC0415 - for commands that need it only
+
         return Client(self.url, token=self._token() if operator else None)
 
     def _token(self) -> str | None:
@@ -125,6 +130,8 @@ class Session:
 
     def key(self, path: Path) -> Signer:
         """Unlock a key file; KeyFileError says what is wrong with it."""
+        from ledger.crypto import keyfile  # noqa: PLC0415 - for commands that need it only
+
         described = keyfile.describe(path)
         return described.unlock(self.passphrase(path))
 
@@ -148,6 +155,8 @@ class Session:
 
     def desk(self, client: Client, signer: Signer, party: str = "") -> Desk:
         """A desk for the party that owns `signer`: its did:key, or the DID given."""
+        from api.acts import Desk, party_of  # noqa: PLC0415 - for commands that need it only
+
         return Desk(client, party or party_of(signer))
 
     # -- acts -----------------------------------------------------------------------------------------------------
@@ -163,6 +172,8 @@ class Session:
         days: int = 30,
     ) -> None:
         """Sign and submit an act with the consents at hand; or, with `out`, write it for others to consent to."""
+        from api.acts import Act, party_of  # noqa: PLC0415 - for commands that need it only
+
         act = Act.of(draft, signer)
         for other, did in consenting:
             act = act.consented(other, did or party_of(other), desk.now() + days * 86_400)
@@ -193,6 +204,21 @@ class Session:
 
     # -- output ---------------------------------------------------------------------------------------------------
 
+    @cached_property
+    def console(self) -> Console:
+        """Where results for a person go."""
+        from rich.console import Console  # noqa: PLC0415 - for commands that need it only
+
+        piped = None if sys.stdout.isatty() else _WIDE  # a table that nobody sees on a terminal is not folded for one
+        return Console(soft_wrap=True, highlight=False, emoji=False, width=piped)
+
+    @cached_property
+    def progress(self) -> Console:
+        """Where a person is told what goes on."""
+        from rich.console import Console  # noqa: PLC0415 - for commands that need it only
+
+        return Console(stderr=True, highlight=False, emoji=False)
+
     def out(self, data: Any, *human: object) -> None:
         """Print a result: `data` as one JSON line for a program, or `human` for a person."""
         if self.as_json:
@@ -200,7 +226,12 @@ class Session:
             sys.stdout.flush()
             return
         for item in human:
-            self.console.print(item, markup=False)
+            if isinstance(item, str):
+                sys.stdout.write("\n".join(printable(line) for line in item.split("\n")) + "\n")
+            else:
+                sys.stdout.flush()
+                self.console.print(item, markup=False)
+        sys.stdout.flush()
 
     def note(self, line: str) -> None:
         """Tell a person something on stderr."""
@@ -282,6 +313,8 @@ def dated(name: str, value: Any) -> Any:
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None) -> Table:
     """A table for a person; structured cells are shown as JSON."""
+    from rich.table import Table  # noqa: PLC0415 - for commands that need it only
+
     shown = Table(title=title, show_header=any(head), title_justify="left")
     for name in head:
         shown.add_column(name, overflow="fold")
@@ -291,6 +324,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]], title: str | No
 
 
 def _cell(value: object) -> Text:
+    from rich.text import Text  # noqa: PLC0415 - for commands that need it only
+
     if isinstance(value, (dict, list)):
         return Text(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
     return Text("" if value is None else printable(str(value)))

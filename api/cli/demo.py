@@ -1,4 +1,4 @@
-"""`tial demo`: the whole job on example data, from keys to proofs, with a node and a chain that run on afterwards."""
+"""`tial demo`: the whole job on example data, from keys to proofs, with a node, witnesses and a chain that run on."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def demo(
         int, typer.Option(min=FEWEST_CERTIFICATES, max=CERTIFICATES, help="Certificates to issue, one to ten items")
     ] = CERTIFICATES,
     keep: Annotated[
-        bool, typer.Option("--keep", help="Play nothing: start node and chain of the earlier demonstration again")
+        bool, typer.Option("--keep", help="Play nothing: start what ran after the earlier demonstration again")
     ] = False,
-    stop: Annotated[bool, typer.Option("--stop", help="Stop the node and the chain of the demonstration")] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="Stop node, witnesses and chain of the demonstration")] = False,
 ) -> None:
-    """Play a node with two enterprises, an accreditor and a certifier; prove the answers; try forgeries."""
+    """Play a node with enterprises, certifiers and witnesses; prove the answers, offline too; try forgeries; audit."""
     from api.demo.command import play  # noqa: PLC0415 - takes a second, which no other command should pay
 
     play(session, folder, items, certificates, keep=keep, stop=stop)

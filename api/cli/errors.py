@@ -11,9 +11,7 @@ from typing import Any
 
 import orjson
 
-from api.client import ApiError
 from ledger.errors import LedgerError, RefusedStartError, UnavailableError
-from node.config import ConfigError
 
 
 class Exit(IntEnum):
@@ -47,11 +45,13 @@ class UsageError(LedgerError):
 
 def exit_code(error: LedgerError) -> Exit:
     """The exit code for an error."""
+    from node.config import ConfigError  # noqa: PLC0415 - a verifier has no configuration
+
     if isinstance(error, (ConfigError, UsageError)):
         return Exit.USAGE
     if isinstance(error, RefusedStartError):
         return Exit.REFUSED_START
-    if isinstance(error, UnavailableError) or (isinstance(error, ApiError) and error.passing):
+    if isinstance(error, UnavailableError) or getattr(error, "passing", False):  # the latter: of an ApiError
         return Exit.UNAVAILABLE
     return Exit.REFUSED
 

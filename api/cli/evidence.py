@@ -1,6 +1,7 @@
 """`tial evidence`, `tial policy`: files with which a stranger verifies without the node.
 
-Owns how a bundle is fetched and completed with its holder's documents, and how a first policy is written. A policy that
+Owns how a bundle is fetched, and completed with its holder's documents, a seal and auditors' reports, which need no
+signature in it; and how a first policy is written. A policy that
 is written from a node's words is a draft: whoever trusts it has to compare its log id and keys with what they know from
 elsewhere, and the command says so.
 """
@@ -16,42 +17,91 @@ import typer
 
 from api.cli.context import Session, command
 from api.cli.proofs import is_index, read_bounded
+from api.files import reading
 from ledger.crypto.suites import SUITES
-from ledger.evidence.bundle import MAX_DOCUMENT, Bundle, Document
+from ledger.evidence.audit_report import auditor_kid
+from ledger.evidence.bundle import MAX_AUDIT, MAX_BUNDLE, MAX_DOCUMENT, MAX_SEAL, Bundle, Document
 from ledger.evidence.policy import PLAIN, REPLAYING, LogTrust, Policy, Witnesses
 from ledger.evidence.policy_text import dump_policy
+from ledger.evidence.seal import Seal
 from ledger.log.notes import COSIGNATURE, Vkey
 
+app = typer.Typer(help="Evidence bundles: one file that proves without a network.", no_args_is_help=True)
 policy_app = typer.Typer(help="Policies: whom a verifier trusts, and for what.", no_args_is_help=True)
 
 DAY: Final = 86_400
 
 
-def add(app: typer.Typer) -> None:
+def add(main: typer.Typer) -> None:
     """Add the commands."""
-    command(app, "evidence", rich_help_panel="Questions and proofs")(fetch)
-    app.add_typer(policy_app, name="policy", rich_help_panel="Questions and proofs")
+    main.add_typer(app, name="evidence", rich_help_panel="Questions and proofs")
+    main.add_typer(policy_app, name="policy", rich_help_panel="Questions and proofs")
 
 
+Documents = Annotated[
+    list[Path] | None, typer.Option("--document", help="A document of yours to add, as it was registered; repeatable")
+]
+Disclosures = Annotated[
+    Path | None, typer.Option(help="File with the disclosures to show of the first document, one a line")
+]
+SealFile = Annotated[Path | None, typer.Option(help="The consortium's seal over its checkpoint: tial seal")]
+OutFile = Annotated[Path, typer.Option("--out", "-o", help="Where to write the bundle")]
+
+
+@command(app, "get")
 def fetch(
     session: Session,
     *,
     what: Annotated[str, typer.Argument(metavar="SUBJECT|ENTRY", help="A subject, or an entry's index")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the bundle")],
-    document: Annotated[
-        list[Path] | None, typer.Option(help="A document of yours to add, as it was registered; may be repeated")
-    ] = None,
-    disclosures: Annotated[
-        Path | None, typer.Option(help="File with the disclosures to show of the document, one a line")
-    ] = None,
+    out: OutFile,
+    document: Documents = None,
+    disclosures: Disclosures = None,
+    seal: SealFile = None,
 ) -> None:
     """Write an evidence bundle: one file that proves a certificate, a registration or an absence without a network."""
     with session.client() as client:
         raw = client.evidence(index=int(what)) if is_index(what) else client.evidence(subject=what)
-    bundle = Bundle.decode(raw)
-    if document:
-        bundle = with_documents(bundle, document, disclosures)
-        raw = bundle.encode()
+    _write(session, _completed(Bundle.decode(raw), document or (), disclosures, seal, ()), out)
+
+
+@command(app, "attach")
+def attach(
+    session: Session,
+    *,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A bundle of `tial evidence get`")],
+    out: OutFile,
+    document: Documents = None,
+    disclosures: Disclosures = None,
+    seal: SealFile = None,
+    report: Annotated[
+        list[Path] | None, typer.Option(help="An auditor's signed report on the log of its very size; repeatable")
+    ] = None,
+) -> None:
+    """Complete a bundle with documents, a seal, auditors' reports: what they are worth is for `tial verify` to say."""
+    with reading(file, "evidence bundle", "Give a file of tial evidence get"):
+        bundle = Bundle.decode(read_bounded(file, MAX_BUNDLE))
+    _write(session, _completed(bundle, document or (), disclosures, seal, report or ()), out)
+
+
+def _completed(
+    bundle: Bundle, documents: Sequence[Path], disclosures: Path | None, seal: Path | None, reports: Sequence[Path]
+) -> Bundle:
+    if documents:
+        bundle = with_documents(bundle, documents, disclosures)
+    if seal is not None:
+        raw = read_bounded(seal, MAX_SEAL)
+        with reading(seal, "seal", "Give a file of tial seal join"):
+            Seal.decode(raw)
+        bundle = replace(bundle, seal=raw)
+    added = [read_bounded(path, MAX_AUDIT) for path in reports]
+    for path, raw in zip(reports, added, strict=True):
+        with reading(path, "auditor's report", "Give a file of tial audit --key"):
+            auditor_kid(raw)
+    return replace(bundle, audits=(*bundle.audits, *(raw for raw in added if raw not in bundle.audits)))
+
+
+def _write(session: Session, bundle: Bundle, out: Path) -> None:
+    raw = bundle.encode()
     session.write(out, raw)
     claim = "absence" if bundle.index is None else f"entry {bundle.index}"
     told = {"file": str(out), "about": bundle.about, "index": bundle.index, "bytes": len(raw)}

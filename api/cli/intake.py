@@ -22,9 +22,10 @@ from typing import Any, Final, NamedTuple, Protocol, TextIO
 
 import orjson
 
+from api.answers import ItemResult, LogInfo, Receipt, Refused, Run, check_acknowledgement
 from api.cli.errors import UsageError
 from api.cli.rows import ADDED, BadRow, Row, Source
-from api.client import BULK, Client, ItemResult, LogInfo, Receipt, Refused, Run, check_acknowledgement
+from api.client import BULK, Client
 from ledger.errors import MalformedError
 from ledger.log.tree import leaf_hash
 

@@ -9,7 +9,7 @@ import typer
 
 from api.cli.context import Session, command, table
 from api.cli.errors import UsageError
-from ledger.crypto import keyfile, secp256k1
+from ledger.crypto import bls12381, keyfile, secp256k1
 from ledger.crypto.suites import suite_by_name
 from ledger.identifiers.did_key import did_key
 
@@ -21,7 +21,9 @@ def new(
     session: Session,
     *,
     file: Annotated[Path, typer.Argument(help="Where to put the key file; it must not exist")],
-    suite: Annotated[str, typer.Option(help="ed25519 or es256 for statements, secp256k1 for the chain")] = "ed25519",
+    suite: Annotated[
+        str, typer.Option(help="ed25519 or es256 for statements, secp256k1 for the chain, bls12-381 for seals")
+    ] = "ed25519",
 ) -> None:
     """Make a key and keep it in a file, encrypted with a passphrase, mode 0600."""
     if file.exists():
@@ -40,6 +42,8 @@ def show(session: Session, file: Annotated[Path, typer.Argument(help="A key file
 def card(key: keyfile.KeyFile) -> dict[str, Any]:
     """The public part of a key file: what others may know."""
     told = {"suite": key.suite, "kid": key.kid.hex(), "public_key": key.public_key.hex()}
+    if key.suite == bls12381.SUITE.name:
+        return told
     if suite_by_name(key.suite).alg is None:
         return told | {"address": secp256k1.address(key.public_key)}
     return told | {"did": did_key(key.public_key, key.suite)}

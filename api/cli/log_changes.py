@@ -15,11 +15,13 @@ from typing import Annotated
 import typer
 
 from api.acts import Act, party_of
+from api.answers import LogInfo
 from api.cli.context import Session, command
 from api.cli.errors import UsageError
 from api.cli.folder import CARD, LogCard, set_keys
+from api.cli.operate import log_app
 from api.cli.options import NO_FILES, DraftFile, RootKeys, consenting
-from api.client import Client, LogInfo
+from api.client import Client
 from api.log_acts import CONSENT_SECONDS, change_keys, seal
 from ledger.crypto import keyfile
 from ledger.crypto.suites import Signer, suite_by_name
@@ -28,13 +30,7 @@ from ledger.errors import MalformedError
 NONE = "none"
 
 
-def add(app: typer.Typer) -> None:
-    """Add the commands to the group `log`."""
-    named = (("next-keys", next_keys), ("rotate-keys", rotate_keys), ("adopt-keys", adopt_keys), ("seal", log_seal))
-    for name, function in named:
-        command(app, name)(function)
-
-
+@command(log_app, "next-keys")
 def next_keys(
     session: Session,
     *,
@@ -63,6 +59,7 @@ def next_keys(
     session.out(told, *told.items(), "Start the node again, then: tial log rotate-keys")
 
 
+@command(log_app, "rotate-keys")
 def rotate_keys(session: Session, *, root: RootKeys = NO_FILES, draft: DraftFile = None) -> None:
     """Change the log's keys to the next ones of tial.toml: with the root's keys at hand, or by way of a file.
 
@@ -79,6 +76,7 @@ def rotate_keys(session: Session, *, root: RootKeys = NO_FILES, draft: DraftFile
         _conclude(session, client, act, current, root, draft)
 
 
+@command(log_app, "adopt-keys")
 def adopt_keys(session: Session) -> None:
     """Make next keys that are in force the configured ones; the former files stay where they are, to be put away."""
     keys = session.config.keys
@@ -101,6 +99,7 @@ def adopt_keys(session: Session) -> None:
     session.out(adopted, *adopted.items(), "Give log.json to those who check the log, witnesses first.")
 
 
+@command(log_app, "seal")
 def log_seal(
     session: Session,
     *,

@@ -1,47 +1,59 @@
-"""The command `tial`: puts the groups together, and turns every error into a line and an exit code."""
+"""The command `tial`: puts the groups together, and turns every error into a line and an exit code.
+
+A module of commands is imported when one of its words is given, all of them for the help: most need the node's
+packages, which take the better part of a second, and `tial verify` needs none of them.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from functools import cache
+from importlib import import_module
+from typing import Annotated, Final, NamedTuple
 
 import typer
 
-from api.cli import (
-    assets,
-    audit,
-    backup,
-    chain,
-    changes,
-    demo,
-    evidence,
-    init,
-    keys,
-    log_changes,
-    operate,
-    parties,
-    proofs,
-    receipts,
-    rights,
-    state,
-    witness,
-)
 from api.cli.errors import EXIT_CODES, Exit, exit_code, report
 from ledger import __version__
 from ledger.errors import LedgerError
 
 _EPILOG = "Exit codes: " + "; ".join(f"{code.value} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
 
-app = typer.Typer(
-    name="tial",
-    help="Trusted industrial asset ledger: run a node, register identifiers, certify assets, prove it.",
-    epilog=_EPILOG,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+_NODE: Final = "The node"
+_KEYS: Final = "Parties and keys"
+_PROOFS: Final = "Questions and proofs"
+
+
+class _Part(NamedTuple):
+    """A module of `api.cli` and the words that it adds: by its `add`, or as one group, its `app`, under `panel`."""
+
+    module: str
+    words: tuple[str, ...]
+    panel: str | None = None
+
+
+PARTS: Final = (
+    _Part("init", ("init", "serve")),
+    _Part("operate", ("anchor", "index", "log")),
+    _Part("backup", ("backup", "restore")),
+    _Part("chain", ("chain",), _NODE),
+    _Part("witness", ("witness",), _NODE),
+    _Part("keys", ("key",), _KEYS),
+    _Part("parties", ("actor",), _KEYS),
+    _Part("rights", ("delegate", "accredit", "template")),
+    _Part("assets", ("register", "certify")),
+    _Part("changes", ("status", "transfer", "consent")),
+    _Part("proofs", ("show", "verify")),
+    _Part("evidence", ("evidence", "policy")),
+    _Part("seal", ("seal",), _PROOFS),
+    _Part("history", ("history",)),
+    _Part("audit", ("mirror", "audit", "audit-report", "monitor", "split-view")),
+    _Part("receipts", ("receipt",), _PROOFS),
+    _Part("state", ("proof",), _PROOFS),
+    _Part("demo", ("demo",)),
 )
+"""All commands, in the order of the help."""
 
 
 def _print_version(asked: bool) -> None:
@@ -50,7 +62,6 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def options(
     *,
     version: Annotated[
@@ -61,30 +72,38 @@ def options(
     del version  # its callback has answered
 
 
-init.add(app)
-operate.add(app)
-log_changes.add(operate.log_app)
-backup.add(app)
-app.add_typer(chain.app, name="chain", rich_help_panel="The node")
-app.add_typer(witness.app, name="witness", rich_help_panel="The node")
-app.add_typer(keys.app, name="key", rich_help_panel="Parties and keys")
-app.add_typer(parties.app, name="actor", rich_help_panel="Parties and keys")
-rights.add(app)
-assets.add(app)
-changes.add(app)
-proofs.add(app)
-evidence.add(app)
-audit.add(app)
-app.add_typer(receipts.app, name="receipt", rich_help_panel="Questions and proofs")
-app.add_typer(state.app, name="proof", rich_help_panel="Questions and proofs")
-demo.add(app)
+@cache
+def assemble(parts: tuple[_Part, ...] = PARTS) -> typer.Typer:
+    """Return the command line with these parts."""
+    app = typer.Typer(
+        name="tial",
+        help="Trusted industrial asset ledger: run a node, register identifiers, certify assets, prove it.",
+        epilog=_EPILOG,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+    )
+    app.callback()(options)
+    for part in parts:
+        module = import_module(f"api.cli.{part.module}")
+        if part.panel is None:
+            module.add(app)
+        else:
+            app.add_typer(module.app, name=part.words[0], rich_help_panel=part.panel)
+    return app
+
+
+def _wanted(given: Sequence[str]) -> tuple[_Part, ...]:
+    """The part whose word comes first; all of them where that is no command."""
+    return tuple(part for part in PARTS if given and given[0] in part.words) or PARTS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code and raises nothing."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        app(given, prog_name="tial")
+        assemble(_wanted(given))(given, prog_name="tial")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(bool(end.code))
     except LedgerError as error:

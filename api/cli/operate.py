@@ -28,6 +28,8 @@ log_app = typer.Typer(help="The log's own files.", no_args_is_help=True)
 
 def add(app: typer.Typer) -> None:
     """Add the groups."""
+    import api.cli.log_changes  # noqa: F401, PLC0415 - the rest of the group `log`; it imports this module
+
     for name, group in (("anchor", anchor_app), ("index", index_app), ("log", log_app)):
         app.add_typer(group, name=name, rich_help_panel="The node")
 

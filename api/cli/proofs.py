@@ -1,4 +1,4 @@
-"""`tial show`, `tial prove` and `tial verify`: what the log holds, and what shows it."""
+"""`tial show` and `tial verify`: what the log holds, and whether it holds good."""
 
 from __future__ import annotations
 
@@ -6,24 +6,20 @@ import time
 from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
-import orjson
 import typer
-from rich.text import Text
 
 from api.cli.context import Session, command, dated, table
 from api.cli.errors import Exit, UsageError
-from api.client import ApiError, Client, check_inclusion
 from api.offline import is_bundle, verify_file
 from ledger.errors import MalformedError, UnavailableError
 from ledger.evidence.messages import ENGLISH, moment
-from ledger.statements import decode_statement
 
-PROOF_FORMAT: Final = "tial-proof-v1"
-_MAX_PROOF: Final = 1 << 18
+if TYPE_CHECKING:
+    from api.client import Client
+
 _MAX_DOCUMENT: Final = 1 << 20
-_MEMBERS: Final = ("statement", "index", "size", "proof", "checkpoint")
 _VERDICTS: Final = {"valid": Exit.OK, "invalid": Exit.REFUSED}
 _COLOURS: Final = {"valid": "green", "invalid": "red"}
 _PATIENCE: Final = 30.0
@@ -32,7 +28,7 @@ _T = TypeVar("_T")
 
 def add(app: typer.Typer) -> None:
     """Add the commands."""
-    for name, function in (("show", show), ("prove", prove), ("verify", verify)):
+    for name, function in (("show", show), ("verify", verify)):
         command(app, name, rich_help_panel="Questions and proofs")(function)
 
 
@@ -40,7 +36,6 @@ def show(
     session: Session,
     *,
     what: Annotated[str, typer.Argument(metavar="SUBJECT|ENTRY", help="A subject, an identifier, or an entry's index")],
-    history: Annotated[bool, typer.Option("--history", help="List the entries that touched it, too")] = False,
 ) -> None:
     """Show what the log holds about something, or one entry."""
     with session.client() as client:
@@ -50,8 +45,9 @@ def show(
             return
         view = client.lookup(what)
         if view is None:
+            from api.answers import ApiError  # noqa: PLC0415 - for commands that need it only
+
             raise ApiError("not-found", 404, f"The log knows nothing of {what[:200]}", where="subject")
-        entries = _history(client, view.subject) if history else None
         shown: dict[str, Any] = {
             "subject": view.subject, "kind": view.kind, "state": view.state, "record": dict(view.record),
             "touches": view.touches, "covers": view.covers, "log_time": view.log_time,
@@ -60,45 +56,7 @@ def show(
         told = dated("", view.record)
         rows += [(name, value) for name, value in told.items() if name not in {"touches", "head", "state"}]
         rows += [("touches", str(view.touches)), ("as of entry", str(view.covers)), ("log time", moment(view.log_time))]
-        human: list[object] = [table(("", ""), rows)]
-        if entries is not None:
-            shown["history"] = entries
-            columns = ("index", "type", "iss", "log_time")
-            human.append(
-                table(columns, [[dated(name, one[name]) for name in columns] for one in entries], title="history")
-            )
-        session.out(shown, *human)
-
-
-def prove(
-    session: Session,
-    *,
-    index: Annotated[int, typer.Argument(min=0, help="Index of the entry")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the proof")],
-) -> None:
-    """Write a proof that an entry is in the log, checked before it is written: statement, path, signed checkpoint."""
-    with session.client() as client:
-        info = client.log()
-        raw = client.entry(index)
-        inclusion = when_published(client, index, lambda: client.inclusion(index))
-        checkpoint = check_inclusion(info, raw, inclusion)
-    proof = {
-        "format": PROOF_FORMAT,
-        "log": info.log_id.hex(),
-        "vkey": info.vkey,
-        "statement": b64encode(raw).decode(),
-        "index": index,
-        "size": inclusion.size,
-        "leaf": inclusion.leaf.hex(),
-        "proof": [value.hex() for value in inclusion.proof],
-        "root": inclusion.root.hex(),
-        "checkpoint": inclusion.checkpoint.decode(),
-    }
-    session.write(out, orjson.dumps(proof, option=orjson.OPT_INDENT_2) + b"\n")
-    told = {"file": str(out), "index": index, "size": checkpoint.size, "hashes": len(inclusion.proof)}
-    hashes = f"{len(inclusion.proof)} hashes to size {checkpoint.size}"
-    line = f"{out}: {decode_statement(raw).type} in entry {index}, {hashes}"
-    session.out(told, line)
+        session.out(shown, table(("", ""), rows))
 
 
 def verify(
@@ -108,7 +66,7 @@ def verify(
         str,
         typer.Argument(
             metavar="FILE|ENTRY|SUBJECT",
-            help="A file of `tial evidence` or `tial prove`, an entry's index, or a subject",
+            help="A file of `tial evidence get`, an entry's index, or a subject",
         ),
     ],
     document: Annotated[Path | None, typer.Option(help="The document that the statement is about")] = None,
@@ -121,11 +79,16 @@ def verify(
     ] = None,
     lang: Annotated[str, typer.Option(help="Offline: language of the report, en or zh")] = ENGLISH,
 ) -> None:
-    """Verify in numbered steps: a bundle offline under a policy; anything else by asking the node and the chain.
+    """Verify in numbered steps: a bundle offline under a policy of yours; an entry or a subject by asking the node.
+
+    The node makes a bundle and verifies it under its own policy: that answer rests on the node, and says so.
 
     Each step is valid, invalid or cannot tell. Ends with 0 for valid, 1 for invalid, 4 where it cannot be told.
     """
     if policy is not None:
+        if document is not None:
+            remedy = "tial evidence attach FILE --document DOCUMENT"
+            raise UsageError("A document is put into the bundle first", where="--document", remedy=remedy)
         verify_offline(session, Path(what), policy, memory=memory, now=now, lang=lang)
         return
     request = _request(what)
@@ -133,6 +96,8 @@ def verify(
         request["document"] = b64encode(read_bounded(document, _MAX_DOCUMENT)).decode()
     with session.client() as client:
         report = client.verify(request)
+    from rich.text import Text  # noqa: PLC0415 - for commands that need it only
+
     verdict = str(report.get("verdict", ""))
     steps = [step for step in report.get("steps", []) if isinstance(step, dict)]
     names = ("step", "name", "verdict", "reason")
@@ -152,6 +117,10 @@ def verify_offline(
     session: Session, file: Path, policy: Path, *, memory: Path | None, now: int | None, lang: str
 ) -> None:
     """Verify a bundle in numbered steps under a policy, asking nobody; ends with the verdict's exit code."""
+    for path in (file, policy):
+        if not path.is_file():
+            remedy = "Give a file of tial evidence get, and a policy, such as tial policy init writes"
+            raise UsageError("There is no such file", where=str(path), remedy=remedy)
     report = verify_file(file, policy, now=now, memory=memory).report
     session.out(report.as_json(), report.as_text(lang).rstrip())
     code = _VERDICTS.get(report.overall.value, Exit.UNAVAILABLE)
@@ -171,19 +140,14 @@ def _request(what: str) -> dict[str, Any]:
     if is_bundle(path):
         remedy = "Name whom you trust with --policy; tial policy init writes a first one"
         raise UsageError("An evidence bundle is verified under a policy", where="--policy", remedy=remedy)
-    try:
-        proof = orjson.loads(read_bounded(path, _MAX_PROOF))
-        if proof["format"] != PROOF_FORMAT:
-            raise KeyError("format")
-        return {name: proof[name] for name in _MEMBERS}
-    except (ValueError, KeyError, TypeError) as error:
-        raise MalformedError(
-            "This is no proof", where=str(path), remedy="Give a file that `tial prove` wrote"
-        ) from error
+    remedy = "Give a bundle of `tial evidence get`; a receipt or a proof file is for `tial receipt verify`"
+    raise MalformedError("This is no evidence bundle", where=str(path), remedy=remedy)
 
 
 def when_published(client: Client, index: int, ask: Callable[[], _T]) -> _T:
     """What `ask` gives; asked again where the entry is durable but not published yet."""
+    from api.answers import ApiError  # noqa: PLC0415 - for commands that need it only
+
     end = time.monotonic() + _PATIENCE
     while True:
         try:
@@ -196,15 +160,6 @@ def when_published(client: Client, index: int, ask: Callable[[], _T]) -> _T:
                     f"Entry {index} is not published after {_PATIENCE:.0f} s", where=f"entry {index}"
                 ) from error
             time.sleep(0.2)
-
-
-def _history(client: Client, subject: str) -> list[dict[str, Any]]:
-    entries: list[dict[str, Any]] = []
-    while page := client.history(subject, len(entries) + 1):
-        entries += page
-        if len(page) < 100:
-            break
-    return entries
 
 
 def is_index(text: str) -> bool:

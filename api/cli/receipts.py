@@ -16,11 +16,13 @@ from typing import Annotated, Any, Final
 import typer
 from rich.text import Text
 
+from api.answers import ApiError
 from api.cli.context import Session, command, table
 from api.cli.errors import Exit, UsageError
 from api.cli.options import NO_TEXTS
 from api.cli.proofs import is_index, read_bounded, when_published
-from api.client import ApiError, Client
+from api.client import Client
+from api.files import reading
 from ledger.crypto.digests import kid as kid_of
 from ledger.crypto.suites import suite_by_name
 from ledger.errors import MalformedError
@@ -136,7 +138,8 @@ def receipt_verify(
     given = tuple(_cose_key(text) for text in key)
     witnesses = tuple(Vkey.parse(text) for text in witness)
     if policy is not None:
-        trusted = TlogPolicy.parse(read_bounded(policy, MAX_POLICY))
+        with reading(policy, "tlog-policy"):
+            trusted = TlogPolicy.parse(read_bounded(policy, MAX_POLICY))
         logs = tuple(log.vkey for log in trusted.logs)
         keys = _Keys(logs, given, origin, trusted.vkeys, policy=trusted)
     elif vkey or given:
@@ -145,7 +148,12 @@ def receipt_verify(
     else:
         with session.client() as client:
             keys = _Keys.of_node(client, data, origin, witnesses, quorum)
-    _show(session, judge(data, raw, keys))
+    if raw is not None and statement is not None:
+        with reading(statement, "statement", "Give the bytes that were logged, as GET /v1/entries/INDEX has them"):
+            decode_statement(raw)
+    with reading(file, "receipt, transparent statement or proof file", "Give a file of tial receipt get"):
+        judged = judge(data, raw, keys)
+    _show(session, judged)
 
 
 def _show(session: Session, judged: Judged) -> None:

@@ -42,7 +42,7 @@ def add(app: typer.Typer) -> None:
 def delegate(
     session: Session,
     *,
-    prefix: Annotated[str, typer.Argument(help="<scheme>/<prefix>, such as vaa/88.118.8 or gs1/6901234")],
+    prefix: Annotated[str, typer.Argument(metavar="SCHEME/PREFIX", help="Such as vaa/88.118.8 or gs1/6901234")],
     holder: Annotated[str, typer.Argument(metavar="DID", help="Who gets the prefix")],
     right: Annotated[list[str], typer.Option(help="delegate or register; repeatable (default: both)")] = NO_TEXTS,
     key: Annotated[Path | None, typer.Option(help="Key file of the holder of the prefix above")] = None,

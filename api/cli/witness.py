@@ -10,6 +10,7 @@ import typer
 from api.cli.context import Session, command, table
 from api.cli.errors import UsageError
 from api.cli.options import NO_TEXTS
+from api.files import reading
 from ledger.errors import MalformedError
 from ledger.evidence.violation import MAX_SIZE, Violation
 from ledger.log.notes import MAX_NOTE, Vkey
@@ -41,6 +42,9 @@ def witness_init(
     """Make a witness with a key of its own; prints the verifier key that logs and verifiers need."""
     home = WitnessFolder(folder)
     logs = [_log(text) for text in log]
+    without = next((of_log.name for of_log, url in logs if not url), None) if replaying else None
+    if without is not None:
+        raise UsageError("A replaying witness reads the log", where=without, remedy="Say where: --log VKEY=URL")
     vkey = home.create(Settings(name, replaying=replaying, host=host, port=port))
     for of_log, url in logs:
         home.add_log(of_log, url)
@@ -70,7 +74,8 @@ def witness_recover(
 ) -> None:
     """Go on after the state of a log was lost, from the newest checkpoint that this witness cosigned."""
     note = _file(checkpoint, MAX_NOTE)
-    size = WitnessFolder(folder).recover(origin, note)
+    with reading(checkpoint, "checkpoint to go on from"):
+        size = WitnessFolder(folder).recover(origin, note)
     session.out({"origin": origin, "size": size}, f"{origin}: goes on from size {size}")
 
 
@@ -90,7 +95,8 @@ def witness_evidence(
     vkey: Annotated[list[str], typer.Option(metavar="VKEY", help="Verifier key of the log")],
 ) -> None:
     """Check that a log signed what an evidence file of a violation shows."""
-    found = Violation.decode(_file(file, MAX_SIZE))
+    with reading(file, "evidence of a violation"):
+        found = Violation.decode(_file(file, MAX_SIZE))
     checkpoint = found.check([Vkey.parse(text) for text in vkey])
     told: dict[str, object] = {
         "origin": checkpoint.origin, "size": checkpoint.size, "root": checkpoint.root, "reason": found.reason,

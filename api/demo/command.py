@@ -31,7 +31,7 @@ def play(session: Session, folder: Path, items: int, certificates: int, *, keep:
     screen = Screen(quiet=session.as_json)
     outcome = run(folder, screen, items=items, certificates=certificates)
     session.out(outcome.summary())
-    check_unexpected(outcome.questions, outcome.attempts, outcome.forged_entries)
+    check_unexpected([*outcome.questions, *outcome.strangers], outcome.attempts, outcome.forged_entries)
 
 
 def run(folder: Path, screen: Screen, *, items: int = ITEMS, certificates: int = CERTIFICATES) -> Outcome:
@@ -45,7 +45,7 @@ def run(folder: Path, screen: Screen, *, items: int = ITEMS, certificates: int =
             screen.line(how_to_stop(folder))
     screen.links("Where to look", urls(outcome.setting, outcome.play.story.transferred))
     again = f"{_tial()} demo --keep{_named(folder)}"
-    screen.links("And then", [("stop node and chain", stop_command(folder)), ("start them again", again)])
+    screen.links("And then", [("stop all of it", stop_command(folder)), ("start them again", again)])
     return outcome
 
 
@@ -55,7 +55,7 @@ def how_to_stop(folder: Path) -> str:
 
 
 def stop_command(folder: Path) -> str:
-    """The command that ends both processes."""
+    """The command that ends all processes."""
     return f"{_tial()} demo --stop{_named(folder)}"
 
 

@@ -17,7 +17,8 @@ from typing import Any, Final
 import httpx
 
 from api.acts import Desk, Period
-from api.client import ApiError, Client
+from api.answers import ApiError
+from api.client import Client
 from api.demo.cast import Cast
 from api.demo.play import Certificate, Story, certificate, certification_claims
 from ledger.crypto.canonical import canonical_json, parse_json

@@ -10,8 +10,9 @@ from typing import Any, cast
 
 from eth_typing import HexStr
 from web3 import HTTPProvider, Web3
-from web3.exceptions import Web3Exception
+from web3.exceptions import BlockNotFound, Web3Exception
 
+from ledger.crypto.keccak import keccak256
 from ledger.errors import UnavailableError
 from node.chain.artifact import load_artifact
 
@@ -47,6 +48,22 @@ class AnchorReader:
     def root(self, log_id: bytes, size: int) -> bytes:
         """Ask the contract for the root at a size: 32 bytes, zero where there is none."""
         return cast("bytes", self._call("root", log_id, size))
+
+    def has_block(self, block: bytes) -> bool:
+        """Ask the chain whether a block of this hash is on it."""
+        try:
+            return bytes(self._web3.eth.get_block(HexStr("0x" + block.hex()))["hash"]) == block
+        except BlockNotFound:
+            return False
+        except (Web3Exception, OSError) as error:
+            raise self._away(error) from error
+
+    def code_hash(self) -> bytes:
+        """Keccak-256 of the contract's code, as the chain has it."""
+        try:
+            return keccak256(bytes(self._web3.eth.get_code(self._contract.address)))
+        except (Web3Exception, OSError) as error:
+            raise self._away(error) from error
 
     def includes(self, log_id: bytes, size: int, index: int, leaf: bytes, proof: tuple[bytes, ...]) -> bool:
         """Have the contract itself verify an inclusion proof against the root that it stores."""

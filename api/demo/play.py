@@ -13,8 +13,9 @@ from itertools import groupby
 from typing import Any, Final
 
 from api.acts import Desk, Period
+from api.answers import ItemResult, Receipt, Refused, check_acknowledgement
 from api.cli.documents import certificate_document, registration_document
-from api.client import Client, ItemResult, Receipt, Refused, check_acknowledgement
+from api.client import Client
 from api.demo.cast import Cast, Party
 from api.demo.lines import CertificateRequest, Item
 from ledger.crypto.canonical import canonical_json

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from api.client import Client, check_inclusion
+from api.answers import check_inclusion
+from api.client import Client
 from api.demo.auditor import Audit
 from api.demo.cast import Cast
 from api.demo.onchain import AnchorReader, ChainAnchor
@@ -103,7 +104,7 @@ class Inquiry:
     def who_registered(self) -> Question:
         """Who registered the identifier that later changed hands, by what right, and who holds it now."""
         name = self.story.transferred
-        question = Question(f"Who registered {name}?", steps=(2, 4, 5, 7, 8, 9, 14))
+        question = Question(f"Who registered {name}?", steps=(1, 2, 4, 5, 6, 7, 8, 9, 14))
         index = self.story.entries[name]
         entry = self.audit.entries[index]
         maker = self.cast.name_of(entry.iss)
@@ -327,7 +328,7 @@ class Inquiry:
         for index in touched:
             chained = next_head(chained, index, self.audit.leaves[index])
         name = place[1] if len(place) == 2 else subjects.accreditation(*place[1:])
-        listed = [entry["index"] for entry in self.client.history(name)]
+        listed = [entry["index"] for entry in self.client.touches(name)]
         short = name if len(name) < 40 else name[:36] + "…"
         question.check(
             f"its history is complete: {len(touched)} {'entry' if len(touched) == 1 else 'entries'} about {short}",

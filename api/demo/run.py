@@ -1,4 +1,4 @@
-"""The demonstration from the first key to the last table: the main job on real input, in seven acts.
+"""The demonstration from the first key to the last table: the main job on real input, in nine acts.
 
 Owns the order, the numbers and the summary; each act is a module of its own. Anything unexpected raises or makes
 `ok` false: a demonstration that shrugs proves nothing.
@@ -30,11 +30,13 @@ from api.demo.lines import (
     read_items,
     read_requests,
 )
+from api.demo.officer import Officer
 from api.demo.onchain import AnchorReader, ChainAnchor
 from api.demo.play import Play, Submission, UnexpectedError
 from api.demo.questions import Inquiry, Question
 from api.demo.screen import Screen
 from api.demo.stage import ORIGIN, Setting, Stage, describe
+from api.demo.watchers import Watchers
 from ledger.errors import MalformedError
 from ledger.identifiers import subject
 from ledger.log.notes import Vkey
@@ -51,13 +53,14 @@ class Outcome:
     attempts: list[Attempt]
     anchors: list[ChainAnchor]
     forged_entries: int
+    strangers: list[Question]
     seconds: float
     phases: dict[str, float] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
         """Whether every question is proven, every forgery refused by its name, and no forgery left an entry."""
-        proven = all(question.proven for question in self.questions)
+        proven = all(question.proven for question in (*self.questions, *self.strangers))
         refused = all(attempt.as_expected for attempt in self.attempts)
         return proven and refused and not self.forged_entries
 
@@ -77,6 +80,7 @@ class Outcome:
             "transferred": story.transferred,
             "entries": len(entries),
             "questions": [question.as_json() for question in self.questions],
+            "strangers": [question.as_json() for question in self.strangers],
             "forgeries": [attempt.as_json() for attempt in self.attempts],
             "forged_entries": self.forged_entries,
             "anchors": [
@@ -136,12 +140,15 @@ def run(folder: Path, screen: Screen, *, items: int = ITEMS, certificates: int =
         found, questions, reader = _questions(play, screen, setting)
         asked = time.perf_counter()
         attempts, forged = _forgeries(play, screen, len(found.entries))
+        tried = time.perf_counter()
+        strangers = _strangers(stage, setting, play, screen)
     anchors = reader.anchors(bytes.fromhex(setting.log_id))
     ended = time.perf_counter()
     phases = {
-        "set-up": prepared - begun, "acts": played - prepared, "questions": asked - played, "forgeries": ended - asked,
+        "set-up": prepared - begun, "acts": played - prepared, "questions": asked - played, "forgeries": tried - asked,
+        "strangers": ended - tried,
     }  # fmt: skip
-    outcome = Outcome(setting, play, found, questions, attempts, anchors, forged, ended - begun, phases)
+    outcome = Outcome(setting, play, found, questions, attempts, anchors, forged, strangers, ended - begun, phases)
     _tables(outcome, screen)
     return outcome
 
@@ -176,6 +183,9 @@ def _set_up(stage: Stage, cast: Cast, screen: Screen) -> Setting:
         deployment = stage.make_chain(log_id)
         more.append(f"contract {deployment.contract}  chain id {deployment.chain_id}  {stage.chain.url}")
     stage.configure(log_id, vkey, deployment)
+    with screen.step("two witnesses started, one plain, one replaying: nothing is published without both") as more:
+        stage.make_witnesses(vkey)
+        more += [witness.vkey.format() for witness in stage.witnesses]
     with screen.step("node started as a process of its own") as more:
         setting = stage.run_node()
         more.append(f"{setting.url}  process {setting.node_pid}")
@@ -254,6 +264,15 @@ def _forgeries(play: Play, screen: Screen, size: int) -> tuple[list[Attempt], in
     return attempts, forged
 
 
+def _strangers(stage: Stage, setting: Setting, play: Play, screen: Screen) -> list[Question]:
+    """Those who ask the node for bytes and nothing else: an officer without a network, an auditor, a monitor."""
+    screen.act(7, "Carried away in a file, verified without a network")
+    officer = Officer(stage, stage.setting, play, screen)
+    questions = officer.ask()
+    screen.act(8, "Audited by somebody who does not believe the operator")
+    return questions + Watchers(stage, setting, screen).ask(officer.revocation)
+
+
 def _told(submission: Submission) -> str:
     rate = submission.count / submission.submitting
     return (
@@ -291,7 +310,7 @@ def urls(setting: Setting, name: str) -> list[tuple[str, str]]:
 def _tables(outcome: Outcome, screen: Screen) -> None:
     story, cost = outcome.play.story, outcome.cost()
     assert story.certifications is not None
-    screen.act(7, "What was done, and what it cost")
+    screen.act(9, "What was done, and what it cost")
     screen.table(
         "Statements, over HTTP, each signature checked, each durable before it is answered",
         ("stream", "statements", "seconds", "per second", "bytes each", "documents s", "signing s"),
@@ -304,6 +323,7 @@ def _tables(outcome: Outcome, screen: Screen) -> None:
         ],
     )  # fmt: skip
     replay, gas = cost["replay"], cost["gas_per_anchor"]
+    questions = [*outcome.questions, *outcome.strangers]
     screen.table(
         "All together",
         ("", ""),
@@ -314,7 +334,7 @@ def _tables(outcome: Outcome, screen: Screen) -> None:
             ("anchors, each with its consistency proof checked by the contract", str(len(outcome.anchors))),
             ("gas of an anchor, least and most", f"{gas['least']:,} to {gas['most']:,}"),
             ("gas for each statement", f"{cost['gas_per_statement']}"),
-            ("questions proven", f"{sum(q.proven for q in outcome.questions)} of {len(outcome.questions)}"),
+            ("questions proven", f"{sum(q.proven for q in questions)} of {len(questions)}"),
             ("forgeries refused by the reason foreseen",
              f"{sum(a.as_expected for a in outcome.attempts)} of {len(outcome.attempts)} attempts"),
             ("time", f"{outcome.seconds:.1f} s"),

@@ -112,6 +112,14 @@ class Screen:
         for name, url in rows:
             self.console.print(Text.assemble(f"   {name.ljust(width)}  ", (url, "cyan")), soft_wrap=True)
 
+    def said(self, command: str, text: str) -> None:
+        """A command and what it said, or a part of that."""
+        self.console.print()
+        self._hang(3, ("$", "dim"), Text(command, style="cyan"))
+        for line in text.rstrip().splitlines():
+            indent = len(line) - len(line.lstrip())
+            self._hang(5 + indent, ("", ""), Text(self._named(line.strip())))
+
     def line(self, text: str) -> None:
         """Say something."""
         self._hang(3, ("", ""), Text(text))

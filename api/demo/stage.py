@@ -1,4 +1,4 @@
-"""The stage of the demonstration: one folder with keys, a log, a chain, and a node as a process of its own.
+"""The stage of the demonstration: one folder with keys, a log, a chain, two witnesses and a node.
 
 Owns that folder, and the processes that it started: it stops no others, and replaces no folder that it did not make.
 The consortium's keys, of which three people at three places would hold one each, all lie in this folder, under one
@@ -9,26 +9,21 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import secrets
 import shutil
-import signal
-import socket
-import subprocess
-import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
-
 from api.cli.folder import LogCard, config_text, set_chain
 from api.demo.cast import ROOT_THRESHOLD, Cast
+from api.demo.processes import end, free_port, is_ours, start, wait
+from api.demo.witnesses import CONFIG, witnesses
 from devnet.embedded.chain import EmbeddedChain
 from ledger.crypto import keyfile, secp256k1
 from ledger.crypto.suites import suite_by_name
-from ledger.errors import LedgerError, UnavailableError
+from ledger.errors import LedgerError
 from ledger.identifiers.did_key import did_key
 from ledger.log.notes import ED25519, Vkey
 from ledger.statements import make_consent
@@ -41,10 +36,7 @@ from node.recovery import DataFolder
 ORIGIN: Final = "demo.example.org/second-level-node-88.118"
 FORMAT: Final = "tial-demo-v1"
 PREFERRED_PORT: Final = 8080
-START_SECONDS: Final = 60.0
-STOP_SECONDS: Final = 30.0
 DAY: Final = 86_400
-_ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +66,12 @@ class Setting:
 
 
 class Stage:
-    """A demonstration's folder. `build` makes it, `run_node` starts the node, `stop` ends both processes."""
+    """A demonstration's folder. `run_node` starts the node, `stop` ends all processes."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
         self.chain = EmbeddedChain(self.folder / "chain")
-        self.cast: Cast | None = None
+        self.witnesses = witnesses(self.folder)
 
     @property
     def setting(self) -> Setting:
@@ -176,35 +168,35 @@ class Stage:
         setting.save(self.folder)
         return setting
 
+    def make_witnesses(self, vkey: Vkey) -> None:
+        """Make and start both witnesses; the node will publish nothing without them."""
+        for witness in self.witnesses:
+            witness.make(vkey, self.setting.url)
+            witness.run()
+        with self.config.open("a", encoding="utf-8") as stream:
+            stream.write(CONFIG)
+
     # -- the node's process ---------------------------------------------------------------------------------------
 
     def run_node(self) -> Setting:
         """Start the node unless it runs, and return once it takes statements."""
         setting = self.setting
-        if _is_ours(setting.node_pid, self.config):
+        if is_ours(setting.node_pid, self.config):
             return setting
-        path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-        with (self.folder / "node.log").open("ab") as stream:
-            child = subprocess.Popen(  # noqa: S603 - our own module
-                [sys.executable, "-m", "api.http.server", str(self.config)],
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=stream,
-                env={**os.environ, "PYTHONPATH": path},
-                start_new_session=True,
-            )
+        log = self.folder / "node.log"
+        child = start(["api.http.server", str(self.config)], log)
         setting = replace(setting, node_pid=child.pid)
         setting.save(self.folder)
-        end = time.monotonic() + START_SECONDS
-        while not _answers(f"{setting.url}/readyz"):
-            if child.poll() is not None or time.monotonic() > end:
-                raise UnavailableError(
-                    f"The node did not start: {self._last_words()}",
-                    where=str(self.folder / "node.log"),
-                    remedy="Read its log",
-                )
-            time.sleep(0.05)
+        wait(child, f"{setting.url}/readyz", log, "node")
         return setting
+
+    def stop_node(self) -> bool:
+        """End the node alone, and say whether it ran. It drains: nothing acknowledged is lost."""
+        setting = Setting.load(self.folder)
+        if setting is None or not is_ours(setting.node_pid, self.config):
+            return False
+        end(setting.node_pid, self.config)
+        return True
 
     def resume(self) -> Setting:
         """Start chain and node of an earlier demonstration again, where they do not run."""
@@ -214,63 +206,19 @@ class Stage:
             chain = {"url": self.chain.url, "chain_id": setting.chain_id, "contract": setting.contract}
             set_chain(self.config, chain)
             replace(setting, chain_url=self.chain.url).save(self.folder)
+        for witness in self.witnesses:
+            witness.run()
         return self.run_node()
 
     def stop(self) -> bool:
-        """End the node, then the chain, and say whether anything ran. The node drains: nothing acknowledged is lost."""
-        setting = Setting.load(self.folder)
-        ran = self.chain.status().state != "stopped"
-        if setting is not None and _is_ours(setting.node_pid, self.config):
-            ran = True
-            _end(setting.node_pid, self.config)
+        """End the node, then witnesses and chain, and say whether anything ran."""
+        ran = [self.chain.status().state != "stopped", self.stop_node()]
+        ran += [witness.stop() for witness in self.witnesses]
         self.chain.stop()
-        return ran
+        return any(ran)
 
     def _passphrase(self) -> str:
         return (self.folder / "keys/passphrase").read_text(encoding="utf-8").rstrip("\n")
-
-    def _last_words(self) -> str:
-        lines = (self.folder / "node.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return lines[-1][:500] if lines else "it said nothing"
-
-
-def free_port(preferred: int) -> int:
-    """Return `preferred` if nothing listens there on loopback, else a port that the system chooses."""
-    for port in (preferred, 0):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port))
-            chosen: int = probe.getsockname()[1]
-            return chosen
-    raise UnavailableError("No port is free on loopback", where="127.0.0.1")
-
-
-def _answers(url: str) -> bool:
-    with contextlib.suppress(httpx.HTTPError):
-        return httpx.get(url, timeout=2, trust_env=False).status_code == httpx.codes.OK
-    return False
-
-
-def _is_ours(pid: int, config: Path) -> bool:
-    """Whether process `pid` is a node with this configuration: numbers are used again, so the number is not enough."""
-    with contextlib.suppress(OSError):
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-        gone = stat.rpartition(")")[2].split()[0] == "Z"
-        return not gone and str(config).encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    return False
-
-
-def _end(pid: int, config: Path) -> None:
-    """Ask the process to end; after STOP_SECONDS end it."""
-    end = time.monotonic() + STOP_SECONDS
-    os.kill(pid, signal.SIGTERM)
-    while _is_ours(pid, config):
-        if time.monotonic() > end:
-            os.kill(pid, signal.SIGKILL)
-            end += STOP_SECONDS
-        time.sleep(0.05)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
 
 
 def describe(setting: Setting) -> dict[str, Any]:

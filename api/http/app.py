@@ -18,6 +18,7 @@ from api.http import (
     entries,
     evidence,
     health,
+    history,
     log_info,
     lookups,
     proofs,
@@ -36,6 +37,7 @@ from ledger.errors import LedgerError
 from node.node import Node
 from node.queries import NotFoundError, Queries
 from node.receipts import Receipts
+from node.verification import OnlineVerifier
 
 _HOT = {
     ("POST", "/v1/statements"): submit.submit,
@@ -47,7 +49,7 @@ _HOT = {
 }
 _ROUTERS = (
     submit.router, documents.router, lookups.router, entries.router, proofs.router, log_info.router, batches.router,
-    static.router, health.router, verify.router, evidence.router, receipts.router, scrapi.router,
+    static.router, health.router, verify.router, evidence.router, history.router, receipts.router, scrapi.router,
 )  # fmt: skip
 
 
@@ -105,6 +107,7 @@ def create_app(node: Node) -> Gate:
     app.state.node = node
     app.state.queries = Queries(node)
     app.state.receipts = Receipts(node, app.state.queries)
+    app.state.verifier = OnlineVerifier(node)
     app.state.streams = Streams(node.config.http.streams, node.config.http.streams_per_client)
     app.state.operator = Operator.from_config(node.config)
     for router in _ROUTERS:

@@ -162,8 +162,10 @@ async def lookup(request: Request) -> Response:
 
 
 @router.get(
-    "/v1/history",
-    summary="List the statements that touched a record",
+    "/v1/touches",
+    summary="List the entries that touched a record",
+    description="From the node's index, a page at a time, however many there are, entries included that are durable "
+    "and not published yet. Nothing proves that none is missing: `/v1/history` does, within the bounds of one file.",
     responses=sample(
         "Entries in order; `next` is the `start` of the next page",
         {"subject": "vaa:88.118.8/JXDY2106023", "entries": [{"index": 4711, "type": "registration"}], "next": None},
@@ -176,17 +178,17 @@ async def lookup(request: Request) -> Response:
         parameter("kind", "query", "`identifier`: take a DID as one", "identifier", required=False),
     ),
 )
-async def history(request: Request) -> Response:
-    """A page of a record's history."""
+async def touches(request: Request) -> Response:
+    """A page of the entries that touched a record."""
     subject, kind = request.query_params.get("subject", ""), request.query_params.get("kind", "")
     if kind not in _KINDS:
         raise MalformedError("`kind` is at most `identifier`", where="kind")
     start = max(query_number(request, "start", 1) or 1, 1)
     limit = query_number(request, "limit", 100, MAX_PAGE) or 0
     queries: Queries = request.app.state.queries
-    touches = queries.record(subject, kind).record.touches
+    count = queries.record(subject, kind).record.touches
     entries = [entry_json(view) for view in queries.history(subject, start, limit, kind)]
     following = start + len(entries)
     return json_response(
-        {"subject": subject, "entries": entries, "next": following if entries and following <= touches else None}
+        {"subject": subject, "entries": entries, "next": following if entries and following <= count else None}
     )

@@ -54,6 +54,7 @@ STATUSES: dict[str, int] = {
     "document-grade": 409,
     "document-erased": 410,
     "too-large": 413,
+    "history-too-long": 413,
     "media-type": 415,
     "rate": 429,
     "header-too-large": 431,

@@ -13,6 +13,7 @@ from api.http.limits import query_number, required_number
 from api.http.render import json_response
 from ledger.errors import MalformedError
 from node.queries import Queries
+from node.questions import Questions
 
 router = APIRouter(tags=["proofs"])
 
@@ -89,7 +90,7 @@ async def consistency(request: Request) -> Response:
             "size": 4800, "inclusion": ["77…"], "checkpoint": "…",
         },
     )
-    | problems(400, 404, 429),
+    | problems(400, 404, 429, 503),
     openapi_extra=parameters(
         parameter("subject", "query", "Typed subject", "vaa:88.118.8/JXDY2106023", required=False),
         parameter("key", "query", "Record key, hex", "5c" * 32, required=False),
@@ -103,7 +104,10 @@ async def state(request: Request) -> Response:
     query = request.query_params
     keys = [record_key_of(text) for text in query.getlist("key")]
     batch, kind = query_number(request, "batch", None), query.get("kind", "")
-    found = await asyncio.to_thread(queries.state_proof, query.getlist("subject"), keys, batch, kind)
+    questions: Questions = request.app.state.node.questions
+    with questions.place():
+        async with questions.turn:
+            found = await asyncio.to_thread(queries.state_proof, query.getlist("subject"), keys, batch, kind)
     claims = [
         {"key": one.key.hex(), "kind": one.kind, "record": None if record is None else record.hex()}
         for one, record in zip(found.asked, found.records, strict=True)

@@ -15,7 +15,7 @@ import secrets
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from ledger.crypto.canonical import canonical_json, parse_json
+from ledger.crypto.canonical import MAX_DEPTH, canonical_json, parse_json
 from ledger.errors import MalformedError
 
 DIGESTS = "_sd"
@@ -88,12 +88,14 @@ def digest_of(disclosure: str) -> str:
     return _text(hashlib.sha256(disclosure.encode("ascii", "replace")).digest())
 
 
-def _reveal(value: Any, members: dict[str, tuple[str, Any]], used: set[str]) -> Any:
-    if isinstance(value, list):
-        return [_reveal(item, members, used) for item in value]
-    if not isinstance(value, dict):
+def _reveal(value: Any, members: dict[str, tuple[str, Any]], used: set[str], depth: int = 0) -> Any:
+    if not isinstance(value, list | dict):
         return value
-    result = {name: _reveal(item, members, used) for name, item in value.items() if name != DIGESTS}
+    if depth >= MAX_DEPTH:  # disclosures may hold one another: what was concealed was no deeper than any document
+        raise DisclosureError(f"The document with its disclosures has more than {MAX_DEPTH} levels")
+    if isinstance(value, list):
+        return [_reveal(item, members, used, depth + 1) for item in value]
+    result = {name: _reveal(item, members, used, depth + 1) for name, item in value.items() if name != DIGESTS}
     digests = value.get(DIGESTS, [])
     if not isinstance(digests, list) or not all(isinstance(digest, str) for digest in digests):
         raise DisclosureError("Not a list of digests", where=DIGESTS)
@@ -106,7 +108,7 @@ def _reveal(value: Any, members: dict[str, tuple[str, Any]], used: set[str]) -> 
         name, item = members[digest]
         if name in result:
             raise DisclosureError(f"The member {name!r} is there already", where=name)
-        result[name] = _reveal(item, members, used)
+        result[name] = _reveal(item, members, used, depth + 1)
     return result
 
 

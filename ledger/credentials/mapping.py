@@ -51,7 +51,7 @@ def check_mapping(statement: Statement, mapping: Iterable[tuple[str, str]], docu
             found = _seconds(found, pointer)
         if found != stated or type(found) is not type(stated):
             raise ContradictionError(
-                f"The document says {found!r} where the statement's claim {claim} is {stated!r}",
+                f"The document says {found!r:.80} where the statement's claim {claim} is {stated!r:.200}",
                 where=pointer,
                 remedy="Issue the statement and the document from the same data",
             )

@@ -14,8 +14,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cryptography.hazmat.primitives.asymmetric import ec
-
 from ledger.crypto import digests, sec1
 from ledger.crypto.keccak import keccak256
 from ledger.crypto.recovery import recover_point
@@ -24,7 +22,7 @@ from ledger.errors import MalformedError, UnavailableError
 if TYPE_CHECKING:
     from eth_keys.main import KeyAPI
 
-CURVE = sec1.Curve(ec.SECP256K1(), 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141)
+CURVE = sec1.Curve("SECP256K1", 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141)
 DIGEST_SIZE = 32
 SIGNATURE_SIZE = 65
 _V_OFFSET = 27  # ecrecover's v is 27 plus the parity that eth_keys speaks of

@@ -65,6 +65,13 @@ def _judge(
     exact = size == checkpoint.size
     if facts.disputed:
         return answer(Verdict.INVALID, "chain_disputed")
+    seal = facts.seal
+    if seal is not None and (
+        checkpoint.size > seal.size or (checkpoint.size == seal.size and checkpoint.root != seal.root)
+    ):
+        return answer(
+            Verdict.INVALID, "chain_sealed", sealed=seal.size, root=seal.root.hex(), checkpoint=checkpoint.size
+        )
     if part.size != size:
         return answer(Verdict.INVALID, "chain_size", stated=part.size)
     if size > checkpoint.size:

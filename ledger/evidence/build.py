@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from typing import Any, Protocol, TypeVar
 
 from ledger.errors import MalformedError
-from ledger.evidence.bundle import MAX_BUNDLE, MAX_CLAIMS, Bundle, ChainPart, Claim, Document
+from ledger.evidence.bundle import MAX_BUNDLE, MAX_CLAIMS, MAX_TOUCHES, Bundle, ChainPart, Claim, Document
 from ledger.evidence.history import batch_of
 from ledger.evidence.past import Past, TooLongError, batch_after
-from ledger.evidence.story import Story, absence, places_of, remembering
+from ledger.evidence.story import Story, absence, may_be_absent, remembering
 from ledger.evidence.whole import REMEDY, WholeStory
 from ledger.log.multiproof import MAX_LEAVES, inclusion_multiproof
 from ledger.state.places import place_of_statement
@@ -99,7 +99,7 @@ def build(
     past.record((LogRecord,), source.size)
     documents: list[Document] = []
     if index is None:
-        if not places_of(about):
+        if not may_be_absent(about):
             raise MalformedError("the absence of this cannot be proven", where=about[:80])
         absence(asked, about, source.size, ())
     else:
@@ -111,7 +111,7 @@ def build(
         documents = [] if document is None else [document]
         asked.read(*place_of_statement(statement))
         story = Story(asked, past, remembering(verify_signature), (), 0)
-        story.steps(statement, index, documents, {index: statement})
+        story.steps(statement, index, documents)
         if whole:
             WholeStory(asked, past, asked).read(about, index, source.size)
             asked.check_bounds(about)
@@ -148,7 +148,11 @@ class _Asked:
     def touches(self, place: Place, start: int, limit: int) -> list[int]:
         """Entries that touched a record."""
         if place not in self._touches:
-            self._touches[place] = [] if self._record(place) is None else self._source.touches(place)
+            raw = self._record(place)
+            if raw is not None and (count := decode_record(KIND_OF[place[0]], raw).touches) > MAX_TOUCHES:
+                # Before any is read: somebody may have made them so many, and nobody could read such a bundle.
+                raise TooLongError(f"{count} statements touched a record; a bundle lists at most {MAX_TOUCHES}")
+            self._touches[place] = [] if raw is None else self._source.touches(place)
         return self._touches[place][start - 1 :][:limit]
 
     def statement(self, index: int) -> Statement:

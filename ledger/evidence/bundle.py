@@ -21,13 +21,15 @@ from ledger.log.notes import MAX_NOTE
 from ledger.log.proofs import MAX_CONSISTENCY_PROOF
 from ledger.state.records import KINDS, Part, record_key
 from ledger.statements import MAX_STATEMENT_SIZE
-from ledger.statements.cbor import decode, encode
+from ledger.statements.cbor import check_count, decode, encode
 from ledger.statements.subjects import MAX_LENGTH as MAX_SUBJECT
 
 FORMAT: Final = "tial-evidence-v1"
 MEDIA_TYPE: Final = "application/vnd.tial.evidence+cbor"
 MAX_BUNDLE: Final = 16 << 20
 """Bytes in a bundle, documents included."""
+MAX_ITEMS: Final = 1 << 21
+"""CBOR items in a bundle: in the shortest form a file of this size has eight times as many, which take a gigabyte."""
 MAX_DOCUMENTS: Final = 64
 MAX_DOCUMENT: Final = 4 << 20
 MAX_CLAIMS: Final = 1_024
@@ -37,13 +39,14 @@ MAX_TOUCHES: Final = 65_536
 MAX_CHAIN: Final = 1 << 20
 MAX_AUDITS: Final = 16
 MAX_AUDIT: Final = 1 << 20
+MAX_SEAL: Final = 1_024
 MAX_UINT: Final = 2**64 - 1
 _HASH: Final = 32
 _PARTS: Final = 2
 _MEMBERS: Final = frozenset(
     {
         "log", "about", "index", "documents", "entries", "inclusion", "claims", "state", "touches", "checkpoint",
-        "chain", "audits",
+        "chain", "audits", "seal",
     }
 )  # fmt: skip
 
@@ -101,6 +104,7 @@ class Bundle:
     checkpoint: bytes
     chain: ChainPart | None = None
     audits: tuple[bytes, ...] = ()
+    seal: bytes | None = None
 
     @cached_property
     def by_index(self) -> dict[int, bytes]:
@@ -117,6 +121,7 @@ class Bundle:
                     "log": self.log_id, "about": self.about, "index": self.index, "documents": self.documents,
                     "entries": self.entries, "inclusion": self.inclusion, "claims": self.claims, "state": self.state,
                     "touches": self.touches, "checkpoint": self.checkpoint, "chain": chain, "audits": self.audits,
+                    "seal": self.seal,
                 },
             ]
         )  # fmt: skip
@@ -132,6 +137,7 @@ class Bundle:
                 order or beyond its bound, or not deterministic CBOR.
 
         """
+        check_count(raw[:MAX_BUNDLE], MAX_ITEMS)
         value = decode(raw, max_size=MAX_BUNDLE)
         match value:
             case [str(name), dict(members)] if name == FORMAT:
@@ -156,6 +162,7 @@ class Bundle:
             checkpoint=_bytes(members["checkpoint"], "checkpoint", MAX_NOTE),
             chain=None if members["chain"] is None else _chain(members["chain"]),
             audits=_each(members["audits"], "audits", MAX_AUDITS, lambda item, at: _bytes(item, at, MAX_AUDIT)),
+            seal=None if members["seal"] is None else _bytes(members["seal"], "seal", MAX_SEAL),
         )
 
 

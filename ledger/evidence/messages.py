@@ -53,8 +53,18 @@ def say(name: str, /, **values: Any) -> Message:
 
 
 def told(value: Any, lang: str = ENGLISH) -> Any:
-    """A message's text in that language; any other value as it is."""
+    """A message's text in that language; a text with what does not print made visible; any other value as it is.
+
+    Texts hold what a bundle says. A line break or a terminal's escape in it must not make lines of a report, and nothing
+    in it may hide or turn what stands around it.
+    """
+    if isinstance(value, str):
+        return value if value.isprintable() else "".join(sign if sign.isprintable() else _escaped(sign) for sign in value)
     return value.text(lang) if isinstance(value, Message) else value
+
+
+def _escaped(sign: str) -> str:
+    return f"\\u{{{ord(sign):x}}}"
 
 
 def _place(lang: str) -> int:
@@ -117,14 +127,11 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "证据包含 {entries} 个条目、{claims} 项状态声称，来自日志 {log}",
     ),
     # 2 suites
-    "not_a_statement": ("This is not a statement: {why}", "这不是声明：{why}"),
     "entry_not_a_statement": ("Entry {index} is not a statement: {why}", "条目 {index} 不是声明：{why}"),
-    "alg_not_admitted": ("The log does not admit algorithm {alg}", "日志不接受算法 {alg}"),
     "alg_not_in_policy": (
         "Entry {index} uses algorithm {alg}, which the policy does not admit",
         "条目 {index} 使用算法 {alg}，策略不接受",
     ),
-    "suites_ok": ("A {type} in its one form, signed with {names}", "形式唯一的 {type}，以 {names} 签名"),
     "suites_all_ok": (
         "{count} statements, each in its one form, signed with {names}",
         "{count} 个声明，形式均唯一，以 {names} 签名",
@@ -146,8 +153,12 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "文档的 SHA-256 与签名的一致，其 {count} 个映射成员与声明项相同",
     ),
     "document_stray": (
-        "A document in the bundle is not what any of its statements was signed over: its SHA-256 is {found}",
-        "证据包中有文档不属于其中任何声明：其 SHA-256 为 {found}",
+        "A document stands in the bundle, but its statement was signed over none: its SHA-256 is {found}",
+        "证据包附有文档，而所涉声明并非对文档签署：其 SHA-256 为 {found}",
+    ),
+    "document_twice": (
+        "The document stands in the bundle twice, in two layouts: its SHA-256 is {found}",
+        "同一文档以两种排版出现两次：其 SHA-256 为 {found}",
     ),
     "document_missing": (
         "The document is not in the bundle: ask its holder for it, its SHA-256 is {digest}",
@@ -180,7 +191,6 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "The inclusion proof leads to root {found}, not to {root}",
         "包含证明得到根 {found}，而非 {root}",
     ),
-    "included": ("It is entry {index} of the tree of size {size}", "它是大小为 {size} 的树中的条目 {index}"),
     "included_all": (
         "All {count} entries are in the tree of size {size}; it is entry {index}",
         "{count} 个条目均在大小为 {size} 的树中；它是条目 {index}",
@@ -253,6 +263,39 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "{count} of {named} {kind} witnesses cosigned, {quorum} are needed",
         "{named} 个{kind}见证方中有 {count} 个联署，需要 {quorum} 个",
     ),
+    "both": ("{first}. {second}", "{first}。{second}"),
+    "seal_missing": (
+        "The policy asks for the consortium's seal, and the bundle holds none",
+        "策略要求联合体印章，而证据包中没有",
+    ),
+    "seal_malformed": ("This is not a seal: {why}", "这不是印章：{why}"),
+    "seal_other_roster": (
+        "The seal is of another roster than the policy's, or of this one in another order",
+        "印章所属的成员名册与策略的不同，或成员顺序不同",
+    ),
+    "seal_elsewhere": (
+        "The seal is over size {size} of log {log}, not over this checkpoint",
+        "印章针对日志 {log} 的大小 {size}，而非此检查点",
+    ),
+    "seal_conflict": (
+        "The consortium sealed another root for this very size: {root}. Keep both as evidence",
+        "联合体为同一大小加盖了另一个根：{root}。请保留两者作为证据",
+    ),
+    "seal_few": (
+        "{count} members sealed, the policy asks for {threshold}",
+        "{count} 个成员加盖，策略要求 {threshold} 个",
+    ),
+    "seal_wrong": ("The seal does not hold: {why}", "印章不成立：{why}"),
+    "seal_untold": ("The seal cannot be judged: {why}", "无法判断印章：{why}"),
+    "seal_ok": (
+        "{count} of {named} members of the consortium sealed it, {threshold} are needed",
+        "联合体 {named} 个成员中有 {count} 个加盖印章，需要 {threshold} 个",
+    ),
+    "on_chain_node": (
+        "the word of the chain's node that this node asks",
+        "本节点所询问的链节点的说法",
+    ),
+    "on_members": ("the members {names}", "成员 {names}"),
     "witnesses_ok": (
         "{count} of {named} {kind} witnesses cosigned, {quorum} are needed; a quorum vouched at {time}",
         "{named} 个{kind}见证方中有 {count} 个联署，需要 {quorum} 个；法定数在 {time} 作出担保",
@@ -275,6 +318,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "chain_inconsistent": (
         "The checkpoint of size {checkpoint} is not consistent with the anchor of size {size}",
         "大小为 {checkpoint} 的检查点与大小为 {size} 的锚定不一致",
+    ),
+    "chain_sealed": (
+        "The log was sealed on the chain at size {sealed}, root {root}: the checkpoint of size {checkpoint} is not within",
+        "该日志已在链上于大小 {sealed}、根 {root} 处封存：大小为 {checkpoint} 的检查点不在其内",
     ),
     "chain_disputed": (
         "The log was sealed on the chain below size {size}: this anchor does not count",
@@ -309,6 +356,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "The rules refuse it as entry {index}: {why} [{reason}]",
         "规则拒绝其作为条目 {index}：{why} [{reason}]",
     ),
+    "then_doubtful": (
+        "It rests on entry {index}, which nobody can vouch for: {why}",
+        "其依据条目 {index}，而该条目无人可担保：{why}",
+    ),
     "then_broken": ("The history does not hold together: {why}", "历史不能自洽：{why}"),
     "then_unread": ("The history cannot be read: {why}", "历史无法读取：{why}"),
     "then_ok": (
@@ -336,6 +387,15 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "thing_credential": ("The credential", "凭证"),
     "thing_accreditation": ("The accreditation", "认可资质"),
     "thing_delegation": ("The delegation (held by {holder})", "委托（由 {holder} 持有）"),
+    "thing_delegation_above": ("A delegation above it (held by {holder})", "其上级委托（由 {holder} 持有）"),
+    "delegation_orphaned": (
+        "{thing} ended when one above it was given anew",
+        "{thing}已随其上级委托的重新授予而终止",
+    ),
+    "delegation_anew": (
+        "The prefix was given anew since, on other terms: it is held by {holder}",
+        "该前缀此后已按其他条件重新授予：持有者为 {holder}",
+    ),
     "state_since": (
         "{thing} is {state} since {effective}{why}, logged at {logged}",
         "{thing}自 {effective} 起为 {state}{why}，记录于 {logged}",
@@ -355,6 +415,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "{thing}已于 {exp} 到期，验证方时钟为 {time}",
     ),
     "in_force": ("{thing} is {state}, valid from {nbf} to {exp}", "{thing}为 {state}，有效期 {nbf} 至 {exp}"),
+    "transferred_again": (
+        "The identifier was passed on since: generation {generation}, held by {holder}",
+        "该标识此后已再次转移：第 {generation} 代，持有者 {holder}",
+    ),
     "registered_again": (
         "The identifier was registered again as generation {generation} by entry {entry}",
         "该标识已由条目 {entry} 重新登记为第 {generation} 代",
@@ -362,6 +426,14 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "identifier_is": (
         "The identifier is {state}, generation {generation}, held by {holder}",
         "标识为 {state}，第 {generation} 代，持有者 {holder}",
+    ),
+    "status_changed": (
+        "It was changed since: {state} from {effective} on, logged at {logged}",
+        "此后状态已变更：自 {effective} 起为 {state}，记录于 {logged}",
+    ),
+    "status_stands": (
+        "It is {state} from {effective} on, as the statement says",
+        "自 {effective} 起为 {state}，与声明一致",
     ),
     "template_is": ("The template version is {state}", "模板版本为 {state}"),
     "actor_keys": (

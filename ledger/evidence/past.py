@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from itertools import pairwise
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from ledger.errors import LedgerError, MalformedError, Rejection
 from ledger.state.records import (
@@ -40,6 +40,8 @@ BUDGET: Final = 4_096
 MAX_DEPTH: Final = 48
 """How many statements may rest on one another: enrollers, parents of delegations. Bounds the stack."""
 _PAGE: Final = 1_000
+_COUNTERS: Final = 3
+"""Members that every record begins with: touches, head, last."""
 
 
 class History(Protocol):
@@ -84,6 +86,12 @@ class Past:
         self._depth = 0
         self._decided: dict[int, Changes] = {}
         self._touches: dict[Place, tuple[list[int], bool]] = {}
+        self._run_so_far: dict[Place, int] = {}
+        self._reads: dict[int, set[Place]] = {}
+
+    def statement(self, index: int) -> Statement:
+        """An entry, decoded; errors as the history's."""
+        return self._history.statement(index)
 
     def before(self, index: int) -> PastView:
         """The state that entry `index` found."""
@@ -109,6 +117,7 @@ class Past:
         if kind is StatusIndexRecord:
             taken = self._history.status_index(before)
             return StatusIndexRecord(taken, ZERO_HEAD, 0, taken) if taken else None
+        self._reads.setdefault(before, set()).add(place)
         touches = self._run_all(place, before)
         return self._after(touches[-1], place) if touches else None
 
@@ -119,10 +128,45 @@ class Past:
         """
         return [(index, self._after(index, place)) for index in self._run_all(place, before)]
 
+    def supports(self, index: int) -> list[int]:
+        """Entries that gave the records that entry `index` read what they held, and what those rest on; ascending.
+
+        Only what was read until now is known. An entry that touched a record and changed nothing but its counters gave
+        it nothing.
+        """
+        found: set[int] = set()
+        changed: dict[Place, list[int]] = {}
+        waiting = [index]
+        while waiting:
+            at = waiting.pop()
+            for place in self._reads.get(at, ()):
+                if place not in changed:
+                    changed[place] = self._changed(place)
+                known = changed[place]
+                given = {earlier for earlier in known[: bisect_left(known, at)] if earlier not in found}
+                found |= given
+                waiting += given
+        return sorted(found)
+
+    def _changed(self, place: Place) -> list[int]:
+        """Of the entries run again those that changed what the record holds, its counters aside."""
+        changed: list[int] = []
+        content: tuple[Any, ...] | None = None
+        for index in self._touches.get(place, ([], True))[0]:
+            if index not in self._decided:
+                break
+            following = tuple(self._after(index, place))[_COUNTERS:]
+            if following != content:
+                changed.append(index)
+            content = following
+        return changed
+
     def _run_all(self, place: Place, before: int) -> list[int]:
         touches = self._touches_before(place, before)
-        for index in touches:  # in order, so that each finds the one before it decided and the stack stays flat
-            self._run(index)
+        for number in range(self._run_so_far.get(place, 0), len(touches)):
+            # In order, so that each finds the one before it decided and the stack stays flat.
+            self._run(touches[number])
+            self._run_so_far[place] = number + 1
         return touches
 
     def _after(self, index: int, place: Place) -> Record:

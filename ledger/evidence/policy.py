@@ -11,8 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from ledger.crypto.suites import SUITES, suite_by_name
+from ledger.crypto.bls12381 import KEY_SIZE, SIGNATURE_SIZE
+from ledger.crypto.suites import SUITES, suite_by_alg, suite_by_name
 from ledger.errors import MalformedError
+from ledger.evidence.seal import Roster, SealMember
 from ledger.log.notes import COSIGNATURE, ED25519, Vkey
 
 if TYPE_CHECKING:
@@ -83,6 +85,7 @@ class Policy:
     `skew`: how far clocks may differ. `max_lag`: how far the state's log time may lie behind the witnesses' time.
     `max_age`: how old evidence may be; None where that is not asked. `trusting_period`: how long after its header chain
     evidence is believed. `trust_operator_state`: take the operator's word for the state; reports print it.
+    `roster`: the consortium whose seal is demanded; None: no seal is asked for.
     """
 
     logs: tuple[LogTrust, ...]
@@ -95,6 +98,7 @@ class Policy:
     max_age: int | None = None
     trusting_period: int = TRUSTING_PERIOD
     trust_operator_state: bool = False
+    roster: Roster | None = None
 
     def __post_init__(self) -> None:
         """Refuse what would count one party twice (MalformedError)."""
@@ -132,6 +136,7 @@ def parse_policy(text: str) -> Policy:
     plain, replaying = (_witnesses(witnesses, kind) for kind in (PLAIN, REPLAYING))
     witnesses.done()
     verifier = table.table("verifier")
+    seal = table.table("seal")
     policy = Policy(
         logs=tuple(_log(item) for item in table.tables("log")),
         plain=plain,
@@ -143,6 +148,7 @@ def parse_policy(text: str) -> Policy:
         max_age=verifier.take("max_age", _seconds, None),
         trusting_period=verifier.take("trusting_period", _seconds, TRUSTING_PERIOD),
         trust_operator_state=verifier.take("trust_operator_state", _flag, default=False),
+        roster=None if seal.empty else _roster(seal),
     )
     verifier.done()
     table.done()
@@ -158,6 +164,11 @@ class _Table:
     def __init__(self, members: Mapping[str, Any], where: str) -> None:
         self._members = dict(members)
         self._where = where
+
+    @property
+    def empty(self) -> bool:
+        """Whether it has no members."""
+        return not self._members
 
     def take(self, name: str, read: Callable[[Any, str], Any], default: Any = _NEEDED) -> Any:
         """The member, read; `default` where it is absent."""
@@ -178,6 +189,7 @@ class _Table:
     def tables(self, name: str) -> list[_Table]:
         """An array of tables, empty where it is absent."""
         value = self._members.pop(name, [])
+        name = name if self._where == "policy" else f"{self._where}.{name}"
         if not isinstance(value, list) or len(value) > MAX_PARTIES or not all(isinstance(i, dict) for i in value):
             raise MalformedError(f"expected at most {MAX_PARTIES} tables", where=name, remedy=f"Write [[{name}]]")
         return [_Table(item, f"{name}[{place}]") for place, item in enumerate(value)]
@@ -208,6 +220,7 @@ def _witnesses(table: _Table, kind: str) -> Witnesses:
 def _auditor(table: _Table) -> Auditor:
     auditor = Auditor(table.take("name", _text), table.take("suite", _suite), table.take("key", _hex(None)))
     table.done()
+    suite_by_alg(auditor.alg).check_public_key(auditor.key)
     return auditor
 
 
@@ -225,6 +238,17 @@ def _chain(table: _Table) -> ChainPolicy:
     )
     table.done()
     return chain
+
+
+def _roster(table: _Table) -> Roster:
+    members = []
+    for item in table.tables("member"):
+        key, proof = item.take("key", _hex(KEY_SIZE)), item.take("proof", _hex(SIGNATURE_SIZE))
+        members.append(SealMember(item.take("did", _text), key, proof))
+        item.done()
+    roster = Roster(tuple(members), table.take("threshold", _count))
+    table.done()
+    return roster
 
 
 def _text(value: Any, where: str) -> str:

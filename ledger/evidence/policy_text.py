@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ledger.crypto.suites import suite_by_alg
 from ledger.evidence.policy import FORMAT, Auditor, LogTrust, Policy, Witnesses
+from ledger.evidence.seal import Roster, SealMember
 
 if TYPE_CHECKING:
     from ledger.evidence.chain import ChainPolicy
@@ -44,6 +45,7 @@ def dump_policy(policy: Policy) -> str:
     )  # fmt: skip
     parts = [head, *map(_log, policy.logs), _witnesses(policy.plain, policy.replaying)]
     parts += [*map(_auditor, policy.auditors), *map(_chain, policy.chains)]
+    parts += [] if policy.roster is None else [_roster(policy.roster)]
     return "\n".join(parts)
 
 
@@ -97,6 +99,30 @@ def _chain(chain: ChainPolicy) -> str:
     if chain.quorum is not None:
         lines.append(f"quorum = {chain.quorum}")
     return "\n".join(lines) + "\n"
+
+
+def _roster(roster: Roster) -> str:
+    parts = [
+        f"""\
+[seal]
+# The consortium's seal: so many of these members together must have sealed the checkpoint (step 9). Their order is
+# part of the roster.
+threshold = {roster.threshold}
+""",
+        *map(member_text, roster.members),
+    ]
+    return "\n".join(parts)
+
+
+def member_text(member: SealMember) -> str:
+    """One member of a roster, as `tial seal enrol` prints it and a policy has it."""
+    return f"""\
+[[seal.member]]
+did = {_quoted(member.did)}
+key = {_quoted(member.key.hex())}
+# Shows that the member holds the key.
+proof = {_quoted(member.proof.hex())}
+"""
 
 
 def _list(values: Iterable[str]) -> str:

@@ -8,7 +8,8 @@ the keys of the log. Three kinds:
   to the larger root from *another* root at the smaller size: a tree has only one prefix of each size.
 * a checkpoint and evidence from the chain that another root was anchored; the same two cases.
 * an acknowledgement and a checkpoint: another leaf stands where the acknowledged one was promised, or the checkpoint is
-  too small for it although its own manifest is later than the promised time.
+  too small for it although its own manifest is later than the promised time, or the manifest that closes the
+  acknowledged entry's batch is: no smaller checkpoint holds the entry.
 
 Trusts the keys and the chain policy that the caller hands in; who made the file does not matter. A log that merely
 falls silent signs nothing that could be held against it: that is a matter of freshness, not of this file.
@@ -132,7 +133,11 @@ def broken_promise(
 
 
 def late_promise(ack: bytes, note: bytes, *, manifest: bytes, proof: Sequence[bytes]) -> bytes:
-    """Write the proof that a checkpoint too small for what `ack` promised ends in a manifest later than publish-by."""
+    """Write the proof that what `ack` promised was not published in time.
+
+    `manifest`, with the proof of its inclusion, is later than publish-by: the last entry of a tree that is too small for
+    what was promised, or the one that closes the batch of a promised entry.
+    """
     return _write("acknowledgement", {"ack": ack, "checkpoint": note, "manifest": manifest, "proof": list(proof)})
 
 
@@ -269,14 +274,21 @@ def _too_late(ack: Acknowledgement, checkpoint: Checkpoint, members: dict[str, A
     manifest = decode_statement(members["manifest"])
     size, end = checkpoint.size, ack.first + ack.size
     named = manifest.type == "manifest" and manifest.aud == log.log_id.hex()
-    if not (size and named and _by_log(manifest, size - 1, log)):
+    began = manifest.body["first"] if named else 0
+    place = size - 1 if size < end or not named else began + manifest.body["count"]
+    if not (size and named and _by_log(manifest, place, log)):
         raise NoContradictionError("this is no manifest signed by the log", where="manifest")
-    if size >= end:
-        raise NoContradictionError("the checkpoint is large enough for all that was acknowledged", where="checkpoint")
+    if size >= end and not max(began, ack.first) < min(place, end):
+        raise NoContradictionError("the manifest closes none of the acknowledged entries", where="manifest")
     if manifest.iat <= ack.publish_by:
         raise NoContradictionError("the manifest is not later than the promised time", where="manifest")
-    if not verify_inclusion(manifest.leaf, size - 1, size, members["proof"], checkpoint.root):
-        raise NoContradictionError("the manifest is not the last entry of the checkpoint's tree", where="manifest")
+    if place >= size or not verify_inclusion(manifest.leaf, place, size, members["proof"], checkpoint.root):
+        raise NoContradictionError("the manifest does not stand in the checkpoint's tree", where="manifest")
+    if size >= end:
+        return (
+            f"the log acknowledged entries {ack.first} to {end - 1}, to be published by {ack.publish_by}, but closed "
+            f"entries {began} to {place - 1} only at {manifest.iat}, and signs no tree that ends within a batch"
+        )
     return (
         f"the log acknowledged entries {ack.first} to {end - 1}, to be published by {ack.publish_by}, but its tree of "
         f"size {size}, closed at {manifest.iat}, ends before them"

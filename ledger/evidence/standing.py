@@ -8,6 +8,7 @@ in `rests_on`. Expiry is computed against log time, never stated.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from ledger.errors import LedgerError, Rejection
@@ -26,6 +27,8 @@ from ledger.state.records import (
     ReconfirmedRecord,
     TemplateRecord,
 )
+from ledger.state.rules1.context import ROOT
+from ledger.state.rules1.rights import links
 from ledger.state.rules1.standing import JUDGED, check_standing
 from ledger.state.transition import verify_signature
 from ledger.state.view import View
@@ -77,14 +80,20 @@ def entitled_now(view: View, statement: Statement, rests_on: tuple[Said, ...]) -
     return Step(12, Verdict.VALID, say("now_ok", iss=statement.iss), rests_on, None, time)
 
 
-def compromised(view: View, statement: Statement, time: int) -> Message | None:
-    """Why not to believe a signature made at log time `time`: its key was reported as bad from then or earlier."""
-    actor = view.read(ActorRecord, statement.iss)
-    for key in () if actor is None else actor.keys:
-        if key.kid == statement.kid and key.bad is not None and key.bad <= time:
-            if view.read(ReconfirmedRecord, statement.iss, statement.leaf) is not None:
-                return None
-            return say("compromised", kid=key.kid.hex(), time=key.bad)
+def compromised(view: View, statement: Statement, time: int, *, settled: str = "") -> Message | None:
+    """Why not to believe an act of log time `time`: a key of it was reported as bad from then or earlier.
+
+    Its keys are those of the statement and of its consents. Who reconfirmed the act stands by its own signature alone.
+    `settled` is a party whose keys are not asked about.
+    """
+    signers = [(statement.iss, statement.kid), *((consent.iss, consent.kid) for consent in statement.consents)]
+    for did, kid in dict.fromkeys(signers):
+        actor = None if did == settled else view.read(ActorRecord, did)
+        for key in () if actor is None else actor.keys:
+            if key.kid != kid or key.bad is None or key.bad > time:
+                continue
+            if view.read(ReconfirmedRecord, did, statement.leaf) is None:
+                return say("compromised", kid=kid.hex(), time=key.bad)
     return None
 
 
@@ -110,7 +119,7 @@ def status_now(
     record: Any = view.read(*place_of_statement(statement))
     if record is None:
         return Step(13, Verdict.INVALID, say("no_record", sub=statement.sub), rests_on, None, at.log_time)
-    wrong, reason = judge(view, record, index, at)
+    wrong, reason = judge(_Asked(view, statement, index, at), record)
     return Step(13, Verdict.INVALID if wrong else Verdict.VALID, reason, rests_on, None, at.log_time)
 
 
@@ -118,22 +127,51 @@ Judged = tuple[bool, Message]
 """(Whether the state stands against relying on it, the state in words.)"""
 
 
-def _credential(view: View, record: CredentialRecord, index: int | None, at: Moment) -> Judged:
-    if index is not None and record.entry != index:
+class _Asked(NamedTuple):
+    """What a status is judged with: the state, the statement and its entry, where known, and when."""
+
+    view: View
+    statement: Statement
+    entry: int | None
+    at: Moment
+
+
+def _credential(asked: _Asked, record: CredentialRecord) -> Judged:
+    if asked.entry is not None and record.entry != asked.entry:
         return True, say("credential_other", entry=record.entry)
-    identifier = view.read(IdentifierRecord, record.identifier)
+    identifier = asked.view.read(IdentifierRecord, record.identifier)
     if identifier is None or identifier.generation != record.generation or identifier.state != "live":
         state = "superseded" if identifier is None or identifier.state == "live" else identifier.state
         return True, say("credential_identifier", state=record.state, identifier=state)
-    return _dated(record, at, say("thing_credential"))
+    return _dated(record, asked.at, say("thing_credential"))
 
 
-def _accreditation(_view: View, record: AccreditationRecord, _index: int | None, at: Moment) -> Judged:
-    return _dated(record, at, say("thing_accreditation"))
+def _accreditation(asked: _Asked, record: AccreditationRecord) -> Judged:
+    return _dated(record, asked.at, say("thing_accreditation"))
 
 
-def _delegation(_view: View, record: DelegationRecord, _index: int | None, at: Moment) -> Judged:
-    return _dated(record, at, say("thing_delegation", holder=record.holder))
+def _delegation(asked: _Asked, record: DelegationRecord) -> Judged:
+    """A delegation is worth what it and all above it are, up to the root, as the rules see it."""
+    if not _gives_the_same(asked.statement, record):
+        return True, say("delegation_anew", holder=record.holder)
+    thing = say("thing_delegation", holder=record.holder)
+    wrong, reason = _dated(record, asked.at, thing)
+    _, scheme, _ = asked.statement.subject
+    for link in () if wrong else islice(links(asked.view, scheme, record), 1, None):
+        if link is None:
+            return True, say("delegation_orphaned", thing=thing)
+        ended, why = _dated(link, asked.at, say("thing_delegation_above", holder=link.holder))
+        if ended:
+            return True, why
+    return wrong, reason
+
+
+def _gives_the_same(statement: Statement, record: DelegationRecord) -> bool:
+    """Whether the right in force is the one that the statement gave: a prefix may have been given anew since."""
+    claims = statement.claims
+    delegator = statement.iss if "delegation" in claims else ROOT
+    given = (claims["holder"], delegator, tuple(sorted(set(claims["rights"]))), statement.nbf, statement.exp)
+    return given == (record.holder, record.delegator, record.rights, record.nbf, record.exp)
 
 
 def _dated(record: CredentialRecord | AccreditationRecord | DelegationRecord, at: Moment, thing: Message) -> Judged:
@@ -151,23 +189,40 @@ def _dated(record: CredentialRecord | AccreditationRecord | DelegationRecord, at
     return False, say("in_force", thing=thing, state=record.state, nbf=record.nbf, exp=record.exp)
 
 
-def _registration(view: View, record: IdentifierRecord, index: int | None, at: Moment) -> Judged:
-    if index is not None and record.entry != index:
+def _registration(asked: _Asked, record: IdentifierRecord) -> Judged:
+    if asked.entry is not None and record.entry != asked.entry:
         return True, say("registered_again", generation=record.generation, entry=record.entry)
-    return _identifier(view, record, index, at)
+    return _identifier(asked, record)
 
 
-def _identifier(_view: View, record: IdentifierRecord, _index: int | None, _at: Moment) -> Judged:
+def _transfer(asked: _Asked, record: IdentifierRecord) -> Judged:
+    """A transfer stands while the one whom it names holds the identifier that it was about, in that generation."""
+    claims = asked.statement.claims
+    if (record.generation, record.holder) != (claims.get("generation", 1), claims["holder"]):
+        return True, say("transferred_again", generation=record.generation, holder=record.holder)
+    return _identifier(asked, record)
+
+
+def _identifier(_: _Asked, record: IdentifierRecord) -> Judged:
     reason = say("identifier_is", state=record.state, generation=record.generation, holder=record.holder)
     return record.state not in LIVE_STATES, reason
 
 
-def _template(_view: View, record: TemplateRecord, _index: int | None, _at: Moment) -> Judged:
+def _status(asked: _Asked, record: CredentialRecord | AccreditationRecord | DelegationRecord | IdentifierRecord) -> Judged:
+    """A change of status stands while the record says what it said: none came after it that says otherwise."""
+    claims = asked.statement.claims
+    said = (claims["state"], claims["effective"], claims["reason"])
+    if said != (record.state, record.effective, record.reason):
+        return True, say("status_changed", state=record.state, effective=record.effective, logged=record.logged)
+    return False, say("status_stands", state=record.state, effective=record.effective)
+
+
+def _template(_: _Asked, record: TemplateRecord) -> Judged:
     return record.state not in LIVE_STATES, say("template_is", state=record.state)
 
 
-def _actor(_view: View, record: ActorRecord, _index: int | None, at: Moment) -> Judged:
-    time = at.log_time
+def _actor(asked: _Asked, record: ActorRecord) -> Judged:
+    time = max(asked.at.log_time, asked.at.clock or 0)
 
     def in_force(nbf: int, ends: tuple[int | None, ...]) -> bool:
         return nbf <= time and all(end is None or time < end for end in ends)
@@ -181,7 +236,8 @@ _JUDGES: Final[dict[str, Callable[..., Judged]]] = {
     "accreditation": _accreditation,
     "delegation": _delegation,
     "registration": _registration,
-    "transfer": _identifier,
+    "transfer": _transfer,
+    "status": _status,
     "template": _template,
     "actor": _actor,
 }

@@ -1,28 +1,24 @@
-"""The steps that need nothing but bytes: pure functions from what is shown to an answer (DESIGN section 8).
+"""The steps about one statement that need nothing but bytes: pure functions to an answer (DESIGN section 8).
 
-Steps 2 (suites), 3 (document digest and claim mapping), 4 (signature), 5 (inclusion) and 8 (checkpoint). They trust
-what the caller says the keys, the mapping and the root are, and name it in `rests_on` where the caller names it; all
-other bytes may be hostile. None raises for what it was shown: a malformed thing is an answer, not a failure.
+Steps 3 (document digest and claim mapping) and 4 (signatures). They trust what the caller says the keys and the mapping
+are, and name it in `rests_on` where the caller names it; all other bytes may be hostile. Neither raises for what it was
+shown: a malformed thing is an answer, not a failure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from ledger.credentials.mapping import ContradictionError, check_mapping
 from ledger.crypto.canonical import document_digest, parse_json
 from ledger.crypto.digests import kid as kid_of
-from ledger.crypto.suites import suite_by_alg
-from ledger.errors import LedgerError, MalformedError
+from ledger.errors import MalformedError
 from ledger.evidence.messages import Message, Said, say
 from ledger.evidence.report import Step, Verdict
-from ledger.log.checkpoint import Checkpoint, open_checkpoint
-from ledger.log.notes import Vkey
-from ledger.log.proofs import root_from_inclusion
 from ledger.state.transition import verify_signature
 from ledger.state.view import Verify
-from ledger.statements import Consent, Statement, decode_statement, expected_consent_digest
+from ledger.statements import Consent, Statement, expected_consent_digest
 
 
 class PublicKey(NamedTuple):
@@ -30,23 +26,6 @@ class PublicKey(NamedTuple):
 
     alg: int
     key: bytes
-
-
-def check_suites(raw: bytes, admitted: Collection[int]) -> tuple[Statement | None, Step]:
-    """Step 2: the bytes are a statement in the one form, and its suite and those of its consents are admitted.
-
-    Returns the decoded statement too, None where the bytes are none.
-    """
-    try:
-        statement = decode_statement(raw)
-    except MalformedError as error:
-        return None, Step(2, Verdict.INVALID, say("not_a_statement", why=error.explain()))
-    used = sorted({statement.alg, *(consent.alg for consent in statement.consents)}, reverse=True)
-    for alg in used:
-        if alg not in admitted:
-            return statement, Step(2, Verdict.INVALID, say("alg_not_admitted", alg=alg))
-    names = ", ".join(suite_by_alg(alg).name for alg in used)
-    return statement, Step(2, Verdict.VALID, say("suites_ok", type=statement.type, names=names))
 
 
 def check_document(
@@ -116,29 +95,3 @@ def _signed(thing: Statement | Consent, keys: Sequence[PublicKey], verify: Verif
 def _unsigned(iss: str, kid: bytes, keys: Sequence[PublicKey], what: Said = "") -> Message:
     name = "unsigned_key" if any(kid_of(key.key) == kid for key in keys) else "unsigned_nobody"
     return say(name, what=what, iss=iss, kid=kid.hex())
-
-
-def check_inclusion(
-    leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes, *, rests_on: tuple[Said, ...] = ()
-) -> Step:
-    """Step 5: leaf hash `leaf` stands at `index` in the tree of `size` and `root` (RFC 9162 section 2.1.3.2)."""
-    try:
-        found = root_from_inclusion(leaf, index, size, proof)
-    except MalformedError as error:
-        return Step(5, Verdict.INVALID, say("inclusion_shape", why=error.explain()), rests_on, size)
-    if found != root:
-        return Step(5, Verdict.INVALID, say("inclusion_root", found=found.hex(), root=root.hex()), rests_on, size)
-    return Step(5, Verdict.VALID, say("included", index=index, size=size), rests_on, size)
-
-
-def check_checkpoint(note: bytes, vkey: Vkey, *, rests_on: tuple[Said, ...] = ()) -> tuple[Checkpoint | None, Step]:
-    """Step 8: the checkpoint is signed by the log's key and of its origin; returns it, None where it is not.
-
-    `rests_on` says where the key comes from.
-    """
-    try:
-        opened = open_checkpoint(note, vkey)
-    except LedgerError as error:  # malformed, of another origin, or not signed by that key
-        return None, Step(8, Verdict.INVALID, say("checkpoint_wrong", why=error.explain()), rests_on)
-    reason = say("checkpoint_ok", name=vkey.name, size=opened.size, root=opened.root.hex())
-    return opened, Step(8, Verdict.VALID, reason, rests_on, opened.size)

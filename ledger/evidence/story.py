@@ -8,7 +8,7 @@ does, what would be valid is "cannot tell".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ledger.credentials.disclosure import reveal
@@ -21,7 +21,9 @@ from ledger.evidence.report import Step, Verdict
 from ledger.evidence.signers import possible_keys
 from ledger.evidence.standing import BY_HISTORY, compromised, entitled_now, entitled_then, log_time, status_now
 from ledger.evidence.steps import check_document, check_signatures
-from ledger.state.places import place_of_subject
+from ledger.identifiers import SCHEMES, parse_subject
+from ledger.identifiers.did import METHODS
+from ledger.state.places import PARTIES, place_of_subject
 from ledger.state.records import ActorRecord, LogRecord, TemplateRecord
 from ledger.state.view import Place, Verify, View
 from ledger.statements import Statement, subjects
@@ -36,12 +38,10 @@ class Story(NamedTuple):
     backing: tuple[Said, ...]
     clock: int
 
-    def steps(
-        self, statement: Statement, index: int, documents: Sequence[Document], others: Mapping[int, Statement]
-    ) -> list[Step]:
-        """Steps 3, 4, 11, 12 and 13 about the statement at `index`; `others` are those that documents may belong to."""
+    def steps(self, statement: Statement, index: int, documents: Sequence[Document]) -> list[Step]:
+        """Steps 3, 4, 11, 12 and 13 about the statement at `index`."""
         answers: tuple[tuple[int, Callable[[], Step | None]], ...] = (
-            (3, lambda: self._document(statement, documents, others)),
+            (3, lambda: self._document(statement, documents)),
             (4, lambda: self._backed(self._signatures(statement, index))),
             (11, lambda: self._backed(self._then(statement, index))),
             (12, lambda: self._backed(entitled_now(self.view, statement, self.backing))),
@@ -61,26 +61,26 @@ class Story(NamedTuple):
         return step if step is None or self.backing else capped(step)
 
     def _document(
-        self, statement: Statement, documents: Sequence[Document], others: Mapping[int, Statement]
+        self, statement: Statement, documents: Sequence[Document]
     ) -> Step | None:
-        """Step 3: each document is what a statement was signed over, and the statement's own agrees with it."""
-        signed = {found.digest for found in others.values() if found.digest is not None}
+        """Step 3: a document is what the statement was signed over, and agrees with it; no other stands beside it."""
         own: Document | None = None
         for document in documents:
             try:
                 parsed = parse_json(document.raw)
                 digest = document_digest(parsed)
-                if digest in signed:
+                if digest == statement.digest:
                     reveal(parsed, document.disclosures)
             except MalformedError as error:
                 return Step(3, Verdict.INVALID, say("not_a_document", why=error.explain()))
-            if digest not in signed:
-                if statement.digest is None:
-                    return Step(3, Verdict.INVALID, say("document_stray", found=digest.hex()))
+            if statement.digest is None:  # nothing would judge it, and nothing unjudged may stand in what is valid
+                return Step(3, Verdict.INVALID, say("document_stray", found=digest.hex()))
+            if digest != statement.digest:
                 altered = say("document_altered", found=digest.hex(), signed=statement.digest.hex())
                 return Step(3, Verdict.INVALID, altered)
-            if digest == statement.digest:
-                own = document
+            if own is not None:
+                return Step(3, Verdict.INVALID, say("document_twice", found=digest.hex()))
+            own = document
         if statement.digest is None:
             return None
         if own is None:
@@ -107,6 +107,13 @@ class Story(NamedTuple):
         step = entitled_then(self.past, statement, index)
         if step.verdict is not Verdict.VALID:
             return step
+        for at in self.past.supports(index):
+            support = self.past.statement(at)
+            # A party's acts about itself are settled by whoever reported its keys and confirmed those that remain.
+            own = support.sub if support.type in PARTIES else ""
+            doubt = compromised(self.view, support, log_time(self.past.before(at)), settled=own)
+            if doubt is not None:  # nobody knows whether its author or a thief gave this right
+                return Step(11, Verdict.CANNOT_TELL, say("then_doubtful", index=at, why=doubt), (), index)
         return Step(11, step.verdict, step.said, (BY_HISTORY, *self.backing), step.size, step.time)
 
 
@@ -119,6 +126,24 @@ def absence(view: View, about: str, size: int, backing: tuple[Said, ...]) -> Ste
     if present:
         return Step(13, Verdict.INVALID, say("not_absent", about=about, size=size), backing, size, log_time(view))
     return Step(13, Verdict.VALID, say("absent", about=about, size=size), backing, size, log_time(view))
+
+
+def may_be_absent(about: str) -> bool:
+    """Whether the absence of `about` says something: it names a thing, and in the one spelling that it would have.
+
+    What exists under another spelling is absent under this one; nobody must be able to show that as "never registered".
+    """
+    if not places_of(about):
+        return False
+    kind, *parts = subjects.parse(about)
+    if kind == "delegation":
+        return parts[0] in SCHEMES and SCHEMES[parts[0]].is_prefix(parts[1])
+    if kind == "identifier" or (kind == "actor" and about.split(":", 2)[1] in METHODS):
+        try:
+            parse_subject(about)
+        except MalformedError:
+            return False
+    return True
 
 
 def places_of(about: str) -> list[Place]:

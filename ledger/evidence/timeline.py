@@ -86,6 +86,7 @@ class Change:
         return {
             "index": self.index,
             "type": st.type,
+            "sub": st.sub,
             "iss": st.iss,
             "role": self.role,
             "log_time": self.logged,

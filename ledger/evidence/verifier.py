@@ -5,9 +5,9 @@ others are in `committed` (5 to 8), `vouching` (9, 14), `anchoring` (10) and `st
 policy and nothing else. No input raises: whatever a bundle holds, the answer is a report.
 
 What is required: for a statement 1, 2, 4 to 8 and 11, 13 where its type makes something that has a state, 3 where it is
-a certification or a document is shown; 9, 10 and 14 where the policy names witnesses, a chain, an age. Step 12 is told
-and decides nothing: what was done within a right outlives it, unless somebody says so by a change of status. An absence
-needs 1, 2, 5 to 8 and 13, and what the policy names; a history (`verify_history`) 11 too.
+a certification or a document is shown; 9, 10 and 14 where the policy names witnesses or a seal, a chain, an age. Step
+12 is told and decides nothing: what was done within a right outlives it, unless somebody says so by a change of status.
+An absence needs 1, 2, 5 to 8 and 13, and what the policy names; a history (`verify_history`) 11 too.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from ledger.evidence.messages import Said, say
 from ledger.evidence.past import Past
 from ledger.evidence.policy import LogTrust, Policy
 from ledger.evidence.report import ABSENCE, HISTORY, STATEMENT, Report, Step
-from ledger.evidence.story import Story, absence, capped, places_of, remembering
-from ledger.evidence.vouching import Vouched, check_freshness, count_witnesses
+from ledger.evidence.story import Story, absence, capped, may_be_absent, remembering
+from ledger.evidence.vouching import Vouched, check_freshness, count_witnesses, with_seal
 from ledger.evidence.whole import Whole, WholeStory
 from ledger.log.checkpoint import Checkpoint
 from ledger.log.notes import Note
@@ -53,7 +53,7 @@ _RESTING: Final = {STATEMENT: (3, 4, 11, 12, 13), ABSENCE: (13,), HISTORY: (4, 1
 class Verification(NamedTuple):
     """What a verification found: the report, the checkpoint to remember, and notes that contradict one another.
 
-    `checkpoint` is None where step 8 is not valid; `conflict` are two checkpoint notes of the log with the same size
+    `checkpoint` is None where step 8 is not valid, what it rests on is not proven, or required witnesses are missing; `conflict` are two checkpoint notes of the log with the same size
     and different roots: the matter of a split-view proof. `whole` is the history that was asked for, None where nothing
     is proven to hold together.
     """
@@ -134,7 +134,7 @@ def check_container(bundle: Bundle, statements: Mapping[int, Statement], trust: 
         if statement.sub != bundle.about:
             other = say("about_other", about=bundle.about, index=bundle.index, sub=statement.sub)
             return Step(1, INVALID, other)
-    elif not places_of(bundle.about):
+    elif not may_be_absent(bundle.about):
         return Step(1, INVALID, say("absence_without_claim", about=bundle.about))
     elif bundle.documents:  # no step would judge them, and nothing unjudged may stand in what is called valid
         return Step(1, INVALID, say("absence_with_document", about=bundle.about))
@@ -150,6 +150,7 @@ class _Verifier:
     ) -> None:
         self._claim = claim
         self._whole: Whole | None = None
+        self._held = False  # whether entries and state claims are proven under the checkpoint
         self._bundle = bundle
         self._statements = statements
         self._policy = policy
@@ -173,6 +174,7 @@ class _Verifier:
             found += [self._blocked(number, blocked) for number in self._rest()]
             return self._done(found, checkpoint, conflict)
         ninth, *vouched = count_witnesses(Note.parse(bundle.checkpoint), policy, checkpoint.size)
+        ninth = with_seal(ninth, bundle.seal, policy, bundle.log_id, checkpoint)
         anchored = self._anchored(checkpoint)
         for group in vouched:
             if group is not None and group.time is not None:
@@ -197,6 +199,7 @@ class _Verifier:
         )
         if not holds:
             return [sixth, seventh, *(self._blocked(number, 7) for number in resting)]
+        self._held = True
         view = BundleView(self._claims, manifest, checkpoint.size - 1)
         if self._bundle.index is None:
             told = [absence(view, self._bundle.about, checkpoint.size, backing)]
@@ -207,7 +210,7 @@ class _Verifier:
             told, self._whole = question.steps(self._bundle.about, index, checkpoint.size)
             return [sixth, seventh, *told]
         story = Story(view, self._past, self._verify, backing, self._now)
-        return [sixth, seventh, *story.steps(self._statements[index], index, self._bundle.documents, self._statements)]
+        return [sixth, seventh, *story.steps(self._statements[index], index, self._bundle.documents)]
 
     def _anchored(self, checkpoint: Checkpoint) -> Anchored:
         bundle = self._bundle
@@ -229,7 +232,11 @@ class _Verifier:
         report = Report.of(
             self._about(checkpoint), found, self._required(numbers), INFORMATIVE[self._claim], self._claim
         )
-        seen = None if checkpoint is None else Seen(bundle.log_id, checkpoint.size, checkpoint.root, bundle.checkpoint)
+        seen = None
+        if checkpoint is not None and self._held and not any(
+            step.number == 9 and step.verdict is not VALID and 9 in report.required for step in found
+        ):  # else the keys that signed it are not proven to be the log's at that size, or nobody else saw it
+            seen = Seen(bundle.log_id, checkpoint.size, checkpoint.root, bundle.checkpoint)
         return Verification(report, seen, conflict, self._whole)
 
     def _about(self, checkpoint: Checkpoint | None) -> Said:
@@ -244,7 +251,7 @@ class _Verifier:
     def _required(self, numbers: set[int]) -> set[int]:
         policy = self._policy
         required = {1, 2, 5, 6, 7, 8}
-        if policy.plain.vkeys or policy.replaying.vkeys:
+        if policy.plain.vkeys or policy.replaying.vkeys or policy.roster is not None:
             required.add(9)
         if policy.chains:
             required.add(10)

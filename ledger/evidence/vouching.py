@@ -1,20 +1,23 @@
 """Who else vouches for a checkpoint, and since when: steps 9 (witnesses) and 14 (freshness) (DESIGN section 8).
 
 Owns the counting of cosignatures by the policy's two lists and the time that a quorum reaches: the newest time such
-that a quorum of them cosigned then or later. Trusts the policy's keys and quorums and the verifier's clock, nothing
-else; a line of an unknown key counts for nothing.
+that a quorum of them cosigned then or later; and, where the policy names a consortium, the judgement of its seal, which
+tells no time. Trusts the policy's keys and quorums and the verifier's clock, nothing else; a line of an unknown key
+counts for nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
-from ledger.errors import LedgerError
+from ledger.errors import LedgerError, MalformedError
 from ledger.evidence.messages import Said, say
 from ledger.evidence.policy import Policy, Witnesses
 from ledger.evidence.report import Step, Verdict
-from ledger.log.checkpoint import Cosignature
+from ledger.evidence.seal import FewSealedError, Roster, Seal, Sealed, check_seal
+from ledger.log.checkpoint import Checkpoint, Cosignature
 from ledger.log.notes import Note, Vkey, verify_note
 
 
@@ -57,6 +60,55 @@ def count_witnesses(note: Note, policy: Policy, size: int) -> tuple[Step, Vouche
         return Step(9, Verdict.CANNOT_TELL, asked.said, (), size), plain, replaying
     rests_on = (say("on_witnesses", names=asked.names),)
     return Step(9, Verdict.VALID, asked.said, rests_on, size, asked.time), plain, replaying
+
+
+def with_seal(step: Step, raw: bytes | None, policy: Policy, log_id: bytes, checkpoint: Checkpoint) -> Step:
+    """Step 9 with the consortium's seal, where the policy demands one: then both must hold.
+
+    `raw` is the seal's file, None where the bundle has none. A seal that is not enough, of another roster or over
+    something else says nothing about this checkpoint; one that is false, or over another root of this size, does.
+    """
+    if policy.roster is None:
+        return step
+    verdict, said, members = _judge_seal(raw, policy.roster, Sealed.of(log_id, checkpoint))
+    rests_on = (say("on_members", names=", ".join(members)),) if members else ()
+    if not policy.plain.vkeys and not policy.replaying.vkeys:
+        return Step(9, verdict, said, rests_on, checkpoint.size)
+    worst = min(step.verdict, verdict, key=_ORDER.index)
+    both = say("both", first=step.said, second=said)
+    return Step(9, worst, both, (*step.rests_on, *rests_on), checkpoint.size, step.time)
+
+
+_ORDER: Final = (Verdict.INVALID, Verdict.CANNOT_TELL, Verdict.VALID)
+
+
+def _judge_seal(raw: bytes | None, roster: Roster, expected: Sealed) -> tuple[Verdict, Said, tuple[str, ...]]:
+    """The verdict on a seal, the reason, and the DIDs of the members that sealed."""
+    if raw is None:
+        return Verdict.CANNOT_TELL, say("seal_missing"), ()
+    try:
+        seal = Seal.decode(raw)
+    except MalformedError as error:
+        return Verdict.INVALID, say("seal_malformed", why=error.explain()), ()
+    over = seal.sealed
+    if seal.roster != roster.digest:
+        return Verdict.CANNOT_TELL, say("seal_other_roster"), ()
+    if over[:2] != expected[:2]:
+        return Verdict.CANNOT_TELL, say("seal_elsewhere", size=over.size, log=over.log_id.hex()), ()
+    try:
+        roster.require_possession()
+    except LedgerError as error:  # the policy's roster is at fault, or nothing here computes with such keys
+        return Verdict.CANNOT_TELL, say("seal_untold", why=error.explain()), ()
+    try:
+        members = check_seal(seal, roster, over)
+    except FewSealedError as error:
+        return Verdict.CANNOT_TELL, say("seal_few", count=error.count, threshold=roster.threshold), ()
+    except LedgerError as error:
+        return Verdict.INVALID, say("seal_wrong", why=error.explain()), ()
+    if over != expected:
+        return Verdict.INVALID, say("seal_conflict", root=over.root.hex()), ()
+    told = say("seal_ok", count=len(members), named=len(roster.members), threshold=roster.threshold)
+    return Verdict.VALID, told, members
 
 
 def newest_quorum(*vouched: Vouched | None) -> int | None:

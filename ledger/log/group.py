@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ledger.errors import MalformedError
-from ledger.log.tree import pair_row
+from ledger.log.tree import node_hash, pair_row, root_of
 
 
 class GroupTree:
@@ -51,3 +51,33 @@ class GroupTree:
 
         visit(0, self.size)
         return proof
+
+
+def single_proof(at: int, first: int, run: Sequence[bytes], size: int, proof: Sequence[bytes]) -> list[bytes]:
+    """The range proof of the leaf at `at` alone, from that of the `run` from `first` in a group of `size`.
+
+    `proofs.root_from_range` has to have accepted `proof` before. Raises MalformedError where `at` is not in the run.
+    """
+    end = first + len(run)
+    if not first <= at < end <= size:
+        raise MalformedError(f"Leaf {at} is not in the run {first}..{end}")
+    supply = iter(proof)
+
+    def visit(low: int, high: int) -> tuple[bytes, list[bytes]]:
+        """Hash of a part, and what proves the leaf within it (nothing where the part lacks it)."""
+        if high <= first or low >= end:
+            return next(supply), []
+        if high - low == 1:
+            return run[low - first], []
+        if low >= first and high <= end and not low <= at < high:
+            return root_of(run[low - first : high - first]), []
+        middle = low + (1 << (high - low - 1).bit_length() - 1)
+        (left, in_left), (right, in_right) = visit(low, middle), visit(middle, high)
+        inner: list[bytes] = []
+        if low <= at < middle:
+            inner = [*in_left, right]
+        elif middle <= at < high:
+            inner = [left, *in_right]
+        return node_hash(left, right), inner
+
+    return visit(0, size)[1]

@@ -22,7 +22,8 @@ _BY_KIND: dict[str, Any] = {
     "template": TemplateRecord,
     "accreditation": AccreditationRecord,
 }
-_PARTIES = frozenset({"actor", "rotation", "compromise"})
+PARTIES = frozenset({"actor", "rotation", "compromise"})
+"""Types of acts about a party itself."""
 
 
 def place_of_subject(subject: tuple[Any, ...], text: str) -> Place:
@@ -41,4 +42,4 @@ def place_of_subject(subject: tuple[Any, ...], text: str) -> Place:
 
 def place_of_statement(st: Statement) -> Place:
     """The record that the statement's sub names: an actor's for acts about parties, else as the subject says."""
-    return (ActorRecord, st.sub) if st.type in _PARTIES else place_of_subject(st.subject, st.sub)
+    return (ActorRecord, st.sub) if st.type in PARTIES else place_of_subject(st.subject, st.sub)

@@ -8,7 +8,6 @@ depends on the records alone, never on the order in which they came. Pure; trust
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final
 
@@ -44,23 +43,37 @@ def fold(keys: Sequence[int], leaves: Sequence[bytes], level: int) -> bytes:
     """Hash of the subtree at `level` that holds exactly these leaves.
 
     `keys` are big-endian integers in ascending order, distinct, and agree in their first `level` bits; `leaves` are
-    their leaf hashes. The recursion is as deep as there are leaves, at most: chains of halves with one empty side are
-    walked in a loop.
+    their leaf hashes. One pass: a left half waits on the stack, with the place of its fork, for its right half.
     """
-    count = len(keys)
-    if count < 2:
-        return leaves[0] if count else EMPTY
-    first = keys[0]
-    fork = KEY_BITS - (first ^ keys[-1]).bit_length()  # the level whose two halves both hold leaves
-    if count == 2:
-        found = _sha256(b"\x11" + leaves[0] + leaves[1]).digest()
-    else:
-        low = KEY_BITS - 1 - fork
-        middle = bisect_left(keys, keys[-1] >> low << low)
-        found = node_hash(
-            fold(keys[:middle], leaves[:middle], fork + 1), fold(keys[middle:], leaves[middle:], fork + 1)
-        )
-    for above in range(fork - 1, level - 1, -1):
-        pair = EMPTY + found if first >> (KEY_BITS - 1 - above) & 1 else found + EMPTY
-        found = _sha256(b"\x11" + pair).digest()
+    if not keys:
+        return EMPTY
+    waiting: list[tuple[int, bytes]] = []  # places fall: the deepest fork is on top
+    found, height, key = leaves[0], 0, keys[0]  # the subtree of the leaves so far, its place (0: one leaf), a key in it
+    for at in range(1, len(keys)):
+        after = keys[at]
+        fork = (key ^ after).bit_length()
+        while waiting and waiting[-1][0] < fork:
+            place, left = waiting.pop()
+            if height and height + 1 != place:
+                found = _lift(found, key, height, place)
+            found, height = _sha256(b"\x11" + left + found).digest(), place
+        if height and height + 1 != fork:
+            found = _lift(found, key, height, fork)
+        waiting.append((fork, found))
+        found, height, key = leaves[at], 0, after
+    while waiting:
+        place, left = waiting.pop()
+        if height and height + 1 != place:
+            found = _lift(found, key, height, place)
+        found, height = _sha256(b"\x11" + left + found).digest(), place
+    return _lift(found, key, height, KEY_BITS + 1 - level) if height else found
+
+
+def _lift(found: bytes, key: int, height: int, place: int) -> bytes:
+    """Hash upwards from the fork at `height` to below the one at `place`, beside empty halves.
+
+    A fork's place is the number of its bit, the last bit of a key being 1.
+    """
+    for above in range(height, place - 1):
+        found = _sha256(b"\x11" + (EMPTY + found if key >> above & 1 else found + EMPTY)).digest()
     return found

@@ -19,6 +19,8 @@ from ledger.statements.cbor import decode, encode
 
 ACK_TYPE = "application/vnd.tial.ack+cose"
 REFUSAL_TYPE = "application/vnd.tial.refusal+cose"
+MAX_PROMISE = 86_400
+"""Seconds from log time to publish-by at most: a promise for some year is none."""
 _ACK = "tial-ack-v1"
 _REFUSAL = "tial-refusal-v1"
 
@@ -61,6 +63,17 @@ def open_acknowledgement(raw: bytes, alg: int, key: bytes) -> Acknowledgement:
             return Acknowledgement(log_id, first, size, root, time, by)
         case _:
             raise MalformedError("This is not an acknowledgement", where="payload")
+
+
+def require_bounded(ack: Acknowledgement) -> None:
+    """Refuse a promise that binds nobody: MalformedError where publish-by is not within a day after log time."""
+    if not 0 <= ack.publish_by - ack.log_time <= MAX_PROMISE:
+        raise MalformedError(
+            f"The acknowledgement promises publication by {ack.publish_by}, but its log time is {ack.log_time}: "
+            f"at most {MAX_PROMISE} s may lie between them",
+            where="publish_by",
+            remedy="Ask the operator: [log] publish_within is at most a day",
+        )
 
 
 def sign_refusal(signer: Signer, refusal: Refusal) -> bytes:

@@ -180,6 +180,24 @@ def decode(data: bytes, *, tag: int | None = None, max_size: int = MAX_SIZE) -> 
     return item
 
 
+def check_count(data: bytes, most: int) -> None:
+    """Refuse input of more than `most` items before it is decoded: a byte of input may become a hundred of memory.
+
+    For large inputs. Reads heads alone, and judges nothing else: what is wrong with them, `decode` will say.
+    """
+    at, end, count = 0, len(data), 0
+    while at < end:
+        count += 1
+        if count > most:
+            _refuse(f"more than {most} items", at)
+        head = data[at]
+        low = head & 0x1F
+        width = 1 << low - 24 if 24 <= low <= 27 else 0
+        if 0x40 <= head < 0x80:
+            at += _from_bytes(data[at + 1 : at + 1 + width], "big") if width else low
+        at += 1 + width
+
+
 _SHORT_HEADS: Final = tuple(bytes([head]) for head in range(256))
 
 

@@ -19,6 +19,7 @@ Shape: TypeAlias = Callable[[Any], None]
 END_OF_TIME: Final = 1 << 53  # seconds; every time is below, so that it is exact in any JSON reader
 MAX_UINT: Final = (1 << 64) - 1
 MAX_ITEMS: Final = 256  # members of a list whose own limit is not smaller
+_UNHASHABLE: Final = (dict, list)
 
 
 def wrong(expected: str, value: object) -> MalformedError:
@@ -173,13 +174,16 @@ def array_of(shape: Shape, least: int = 0, most: int = MAX_ITEMS) -> Shape:
     def check(value: Any) -> None:
         if type(value) is not list or not least <= len(value) <= most:
             raise wrong(f"an array of {least} to {most} items", value)
+        before: set[Any] = set()
         for place, item in enumerate(value):
             try:
                 shape(item)
             except MalformedError as error:
                 raise below(error, place) from None
-            if item in value[:place]:
+            if item in (value[:place] if type(item) in _UNHASHABLE else before):
                 raise MalformedError("the item stands twice in the array", where=str(place))
+            if type(item) not in _UNHASHABLE:
+                before.add(item)
 
     return check
 

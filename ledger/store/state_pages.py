@@ -24,7 +24,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from ledger.errors import CorruptError
-from ledger.state.tree import EMPTY, fold, leaf_hash, node_hash
+from ledger.state.tree import EMPTY, fold
 
 FULL: Final = 24
 """Leaves that a leaf page holds at most. At least 16, so that a page 252 bits down never overflows."""
@@ -36,6 +36,7 @@ Sum = tuple[bytes, int]
 """A subtree: its hash, and its number of leaves, 2 for any more."""
 
 _sha256 = hashlib.sha256
+_integer = int.from_bytes
 _LEAF_PAGE: Final = 1
 _INNER_PAGE: Final = 2
 _LEAF_SIZE: Final = 64
@@ -51,7 +52,7 @@ class LeafPage:
 
     __slots__ = ("counts", "depth", "hashes", "quarters")
 
-    def __init__(self, depth: int, counts: list[int], hashes: list[bytes], quarters: list[bytes]) -> None:
+    def __init__(self, depth: int, counts: bytearray, hashes: list[bytes], quarters: list[bytes]) -> None:
         """`depth` nibbles lead here; `quarters` are the packed leaves, `counts` and `hashes` what they hold."""
         self.depth = depth
         self.counts = counts
@@ -61,26 +62,34 @@ class LeafPage:
     @classmethod
     def empty(cls, depth: int) -> LeafPage:
         """A page without leaves."""
-        return cls(depth, [0] * 4, [EMPTY] * 4, [b""] * 4)
+        return cls(depth, bytearray(4), [EMPTY] * 4, [b""] * 4)
 
     @property
     def count(self) -> int:
         """Number of leaves."""
         return sum(self.counts)
 
-    def put(self, leaves: Iterable[Leaf]) -> None:
-        """Take leaves, in place of those with the same keys."""
-        within: dict[int, list[Leaf]] = {}
+    def put(self, leaves: Sequence[Leaf]) -> None:
+        """Take at most `FULL` leaves, in order of their keys, in place of those with the same keys.
+
+        The page may then hold more than `FULL`: it must be parted.
+        """
         byte, shift = self.depth >> 1, 2 if self.depth & 1 else 6
-        for leaf in leaves:
-            within.setdefault(leaf[0][byte] >> shift & 3, []).append(leaf)
-        for quarter, new in within.items():
-            held = dict(unpack(self.quarters[quarter]))
-            held.update(new)
-            ordered = sorted(held.items())
-            self.quarters[quarter] = b"".join([part for leaf in ordered for part in leaf])
-            self.counts[quarter] = len(ordered)
-            self.hashes[quarter] = hash_leaves(ordered, 4 * self.depth + 2)
+        quarters, last = self.quarters, -1
+        for key, content in leaves:
+            quarter = key[byte] >> shift & 3
+            if quarter != last:
+                if last >= 0:
+                    self._settle(last)
+                last = quarter
+            quarters[quarter] = _with_leaf(quarters[quarter], key, content)
+        self._settle(last)
+
+    def _settle(self, quarter: int) -> None:
+        """Hash a quarter anew."""
+        packed = self.quarters[quarter]
+        self.counts[quarter] = len(packed) >> 6
+        self.hashes[quarter] = hash_packed(packed, 4 * self.depth + 2)
 
     @property
     def size(self) -> int:
@@ -93,11 +102,11 @@ class LeafPage:
 
     def sum(self) -> Sum:
         """The whole subtree."""
-        return four(self.hashes, [min(2, count) for count in self.counts])
+        return four(self.hashes, self.counts)
 
     def pack(self) -> bytes:
         """The page's bytes."""
-        return b"".join((bytes((_LEAF_PAGE, *self.counts)), *self.hashes, *self.quarters))
+        return b"".join((b"\x01", self.counts, *self.hashes, *self.quarters))
 
 
 class InnerPage:
@@ -132,7 +141,7 @@ class InnerPage:
         counts = self.counts
         if all(counts):
             return four(self.quarters, _MANY)
-        return four(self.quarters, [min(2, sum(counts[low : low + 4])) for low in (0, 4, 8, 12)])
+        return four(self.quarters, [sum(counts[low : low + 4]) for low in (0, 4, 8, 12)])
 
     def pack(self) -> bytes:
         """The page's bytes."""
@@ -148,13 +157,14 @@ def unpack_page(raw: bytes, depth: int) -> Page:
         _, counts, *rest = _INNER.unpack(raw)
         return InnerPage(list(counts), rest[:4], rest[4:20], rest[20:])
     if raw[:1] == b"\x01" and len(raw) >= _LEAF_HEAD:
-        counts = list(raw[1:5])
-        if len(raw) == _LEAF_HEAD + _LEAF_SIZE * sum(counts):
-            hashes = [raw[at : at + 32] for at in range(5, _LEAF_HEAD, 32)]
-            quarters, at = [], _LEAF_HEAD
-            for count in counts:
-                quarters.append(raw[at : at + _LEAF_SIZE * count])
-                at += _LEAF_SIZE * count
+        counts = bytearray(raw[1:5])
+        one, two, three, last = counts
+        first = _LEAF_HEAD + _LEAF_SIZE * one
+        second = first + _LEAF_SIZE * two
+        third = second + _LEAF_SIZE * three
+        if len(raw) == third + _LEAF_SIZE * last:
+            hashes = [raw[5:37], raw[37:69], raw[69:101], raw[101:133]]
+            quarters = [raw[_LEAF_HEAD:first], raw[first:second], raw[second:third], raw[third:]]
             return LeafPage(depth, counts, hashes, quarters)
     raise CorruptError("a page of the state tree cannot be read", where="index", remedy="Run tial index rebuild")
 
@@ -164,24 +174,44 @@ def unpack(packed: bytes) -> list[Leaf]:
     return [(packed[at : at + 32], packed[at + 32 : at + 64]) for at in range(0, len(packed), _LEAF_SIZE)]
 
 
-def hash_leaves(leaves: Sequence[Leaf], level: int) -> bytes:
-    """Hash of the subtree at `level` that holds exactly these leaves, by key."""
-    if len(leaves) < 2:
-        return leaf_hash(*leaves[0]) if leaves else EMPTY
+def _with_leaf(packed: bytes, key: bytes, content: bytes) -> bytes:
+    """A packed run of leaves with one more, or with another content under its key."""
+    at = packed.find(key)
+    if at >= 0 and not at & 63:
+        return b"%b%b%b" % (packed[: at + 32], content, packed[at + 64 :])
+    for at in range(0, len(packed), _LEAF_SIZE):
+        held = packed[at : at + 32]
+        if held >= key:  # its own place, where a find came upon the same bytes between two leaves
+            return b"%b%b%b%b" % (packed[:at], key, content, packed[at + 64 * (held == key) :])
+    return packed + key + content
+
+
+def hash_packed(packed: bytes, level: int) -> bytes:
+    """Hash of the subtree at `level` that holds exactly these packed leaves, which are in order of their keys."""
+    if len(packed) <= _LEAF_SIZE:
+        return _sha256(b"\x10" + packed).digest() if packed else EMPTY
+    places = range(0, len(packed), _LEAF_SIZE)
     return fold(
-        [int.from_bytes(key, "big") for key, _ in leaves], [leaf_hash(key, content) for key, content in leaves], level
+        [_integer(packed[at : at + 32], "big") for at in places],
+        [_sha256(b"\x10" + packed[at : at + 64]).digest() for at in places],
+        level,
     )
+
+
+def hash_leaves(leaves: Sequence[Leaf], level: int) -> bytes:
+    """Hash of the subtree at `level` that holds exactly these leaves, which are in order of their keys."""
+    return hash_packed(b"".join([part for leaf in leaves for part in leaf]), level)
 
 
 def join(left: bytes, left_count: int, right: bytes, right_count: int) -> Sum:
     """Two halves: the hash over both, unless there is but one leaf in them, or none."""
     if left_count + right_count < 2:
         return (left, 1) if left_count else (right, right_count)
-    return node_hash(left, right), 2
+    return _sha256(b"\x11" + left + right).digest(), 2
 
 
 def four(hashes: Sequence[bytes], counts: Sequence[int]) -> Sum:
-    """Four quarters."""
+    """Four quarters; of their numbers of leaves 0, 1 and any more are told apart."""
     one, two, three, last = hashes
     if all(counts):  # nearly always: written out, because every level of pages needs several
         left = _sha256(b"\x11" + one + two).digest()
@@ -202,6 +232,12 @@ def place(key: bytes, depth: int) -> bytes:
         half = depth >> 1
         return b"%c%b%c" % (depth, key[:half], key[half] & 0xF0)
     return b"%c%b" % (depth, key[: depth >> 1])
+
+
+def above(where: bytes) -> tuple[bytes, int]:
+    """The place of the page above, and which of its children the page at `where` is."""
+    depth, way = where[0] - 1, where[1:]
+    return place(way, depth), nibble(way, depth)
 
 
 def place_size(depth: int) -> int:

@@ -8,13 +8,16 @@ are appended behind the old ones. Everything that one update changes goes into t
 | key | value |
 |---|---|
 | `00` "tree" | open version, version of the root page (8 each), root (32), oldest batch kept, bytes superseded (8) |
-| `73` version (8), place | page (`ledger.store.state_pages`) |
+| `73` version (8), place | page (`ledger.store.state_pages`); inner pages near the root when the version closes |
 | `74` batch (8) | version of the root page (8), root hash (32): the tree that the batch's manifest commits to |
 | `78` version (8), entries covered (8) | bytes of the pages superseded in it (8), then their versions and places |
 | `79` pinned batch (8), version (8), entries covered (8) | the same, of pages that a pinned batch still needs |
 
 A batch can be proven against while its `74` row is there. The last `batches` are kept, fewer where the superseded pages
 outgrow `size`; of older ones those that are pinned. Pruning goes along with updates, in steps that their size bounds.
+
+Inner pages near the root change with nearly every update and are in memory anyway, so those of the open version are
+written once, when it closes. After a crash they are made anew from the pages of that version below them.
 One thread updates; any may read and prove, because what it reads is never changed, only pruned.
 """
 
@@ -38,6 +41,7 @@ from ledger.store.state_pages import (
     LeafPage,
     Page,
     Sum,
+    above,
     nibble,
     place,
     place_size,
@@ -50,7 +54,7 @@ ROOTS: Final = b"t"
 STALE: Final = b"x"
 PINNED: Final = b"y"
 CACHED_DEPTH: Final = 3
-"""Inner pages to which at most so many nibbles lead stay in memory: 4,369 at the most, some 10 MB."""
+"""Inner pages to which at most so many nibbles lead stay in memory: 4,369 at the most, some 15 MB."""
 CACHED_LEAVES: Final = 8_192
 """Leaf pages written last that stay in memory: 16 MB at the most. Each read spared is also a turn not to be waited for
 beside the busy main thread."""
@@ -58,7 +62,7 @@ LEAST: Final = 16
 """Batches that are kept however large their superseded pages are."""
 MAX_PINS: Final = 64
 _STEP: Final = 256
-"""Pages pruned with an update in any case; beyond, twice as many as the update wrote."""
+"""Pages pruned with an update in any case; beyond, three times as many as the update wrote."""
 _FLOOR_STEP: Final = 64
 _META: Final = struct.Struct(">QQ32sQQ")
 _ROOT: Final = struct.Struct(">Q32s")
@@ -133,6 +137,8 @@ class StateTree:
         self._next = self._state
         self._cache: dict[bytes, InnerPage] = {}
         self._recent: dict[bytes, LeafPage] = {}
+        self._held: dict[bytes, InnerPage] = {}  # pages of the open version that are written when it closes
+        self._held_lost = True  # or there are none: the first update looks
         self._writes: Writes | None = None
         self._stale: list[bytes] = []
         self._stale_bytes = 0
@@ -223,16 +229,23 @@ class StateTree:
 
         """
         now = self._state
+        if self._held_lost:
+            self._hold_again()
         self._next = state = _State(now.version, now.root_version, now.root, now.floor, now.superseded)
         self._writes, self._written = writes, 0
         self._stale, self._stale_bytes = [], 0
         for batch in closed:
             if not state.version <= batch + 1 <= _MAX_UINT64:
                 raise MalformedError(f"batch {batch} closes after batch {state.version - 1}", where="index update")
+            prefix = PAGES + _U64.pack(state.version)
+            for where, page in self._held.items():
+                writes.put(prefix + where, page.pack())
+            self._held.clear()
             writes.put(ROOTS + _U64.pack(batch), _ROOT.pack(state.root_version, state.root))
             state.version = batch + 1
         if records:
-            leaves = sorted({key: record_hash(record) for key, record in records}.items())
+            hashes = {key: record_hash(record) for key, record in records}
+            leaves = [(key, hashes[key]) for key in sorted(hashes)]
             root = self._build(leaves, 0) if not state.root_version else self._update(leaves, 0, state.root_version)
             state.root, state.root_version = root[0], state.version
         if self._stale:
@@ -255,30 +268,88 @@ class StateTree:
         self._writes = None
         self._cache.clear()
         self._recent.clear()
+        self._held.clear()
+        self._held_lost = True
         self._pruned_to = STALE
         self._kept = self._pins_kept()
         self._pins_lost = True
+
+    def _hold_again(self) -> None:
+        """Make the upper inner pages of the open version, which nobody wrote yet, from those before and those below."""
+        state = self._state
+        if state.root_version == state.version:
+            raw = self._get(ROOTS + _U64.pack(state.version - 1))
+            before = 0 if raw is None else _ROOT.unpack(raw)[0]
+            sums = self._sums_below()
+            for depth in range(CACHED_DEPTH + 1, 0, -1):
+                changed: set[bytes] = set()
+                for where, found in sums[depth].items():
+                    parent, child = above(where)
+                    page = self._held.get(parent) or self._inner_before(parent, before)
+                    page.put(child, found, state.version)
+                    self._held[parent] = page
+                    changed.add(parent)
+                for parent in changed:
+                    page = self._held[parent]
+                    page.settle(range(16))
+                    sums[depth - 1][parent] = page.sum()
+            if sums[0].get(place(b"", 0), (EMPTY, 0))[0] != state.root:
+                raise CorruptError(
+                    "the open pages of the state tree give another root", where=str(self._path), remedy=_REMEDY
+                )
+            self._cache.update(self._held)
+        self._held_lost = False
+
+    def _sums_below(self) -> list[dict[bytes, Sum]]:
+        """By depth and place, what the pages hold that were written in the open version, down to where all are."""
+        sums: list[dict[bytes, Sum]] = [{} for _ in range(CACHED_DEPTH + 2)]
+        prefix = PAGES + _U64.pack(self._state.version)
+        with self._database.iterator(prefix=prefix, verify_checksums=True) as rows:
+            for key, raw in rows:
+                where = key[len(prefix) :]
+                if where[0] > CACHED_DEPTH + 1:
+                    break
+                sums[where[0]][where] = unpack_page(raw, where[0]).sum()
+        return sums
+
+    def _inner_before(self, where: bytes, version: int) -> InnerPage:
+        """The inner page at a place in the tree whose root page has this version, or a new one where there is none."""
+        for depth in range(where[0] + 1):
+            page = self._page(version, place(where[1:], depth)) if version else None
+            if not isinstance(page, InnerPage):
+                break
+            if depth == where[0]:
+                return page
+            version = page.versions[nibble(where[1:], depth)]
+        return InnerPage.empty()
 
     def _update(self, leaves: list[Leaf], depth: int, version: int) -> Sum:
         """Take leaves into the page of `version` on their common way."""
         key = leaves[0][0]
         where = place(key, depth)
-        page: Page | None = self._cache.get(where) or self._recent.pop(where, None)
+        page: Page | None = self._cache.get(where) if depth <= CACHED_DEPTH else None
         if page is None:
-            page = self._page(version, where)
+            page = self._recent.pop(where, None) or self._page(version, where)
+        now = self._next.version
         if isinstance(page, LeafPage):
-            self._supersede(version, where, page.size)
+            if version != now:
+                self._supersede(version, where, page.size)
+            if len(leaves) > FULL:  # more than any page holds, whatever it held before
+                merged = dict(page.leaves())
+                merged.update(leaves)
+                return self._part(sorted(merged.items()), depth, where)
             page.put(leaves)
             if page.count > FULL:
                 return self._part(page.leaves(), depth, where)
             self._write(where, page)
             return page.sum()
-        self._supersede(version, where, INNER_SIZE)
+        if version != now:
+            self._supersede(version, where, INNER_SIZE)
         changed = []
         for child, some in _by_nibble(leaves, depth):
             held = page.versions[child]
             found = self._update(some, depth + 1, held) if held else self._build(some, depth + 1)
-            page.put(child, found, self._next.version)
+            page.put(child, found, now)
             changed.append(child)
         page.settle(changed)
         self._write(where, page)
@@ -304,20 +375,21 @@ class StateTree:
         return page.sum()
 
     def _write(self, where: bytes, page: Page) -> None:
+        if isinstance(page, LeafPage):
+            recent = self._recent
+            if len(recent) >= CACHED_LEAVES:
+                del recent[next(iter(recent))]
+            recent[where] = page
+        elif where[0] <= CACHED_DEPTH:
+            self._cache[where] = self._held[where] = page
+            return
         assert self._writes is not None
         self._writes.put(PAGES + _U64.pack(self._next.version) + where, page.pack())
         self._written += 1
-        if isinstance(page, LeafPage):
-            if len(self._recent) >= CACHED_LEAVES:
-                del self._recent[next(iter(self._recent))]
-            self._recent[where] = page
-        elif where[0] <= CACHED_DEPTH:
-            self._cache[where] = page
 
     def _supersede(self, version: int, where: bytes, size: int) -> None:
-        if version != self._next.version:
-            self._stale.append(_U64.pack(version) + where)
-            self._stale_bytes += size
+        self._stale.append(_U64.pack(version) + where)
+        self._stale_bytes += size
 
     # -- pruning --------------------------------------------------------------------------------------------------
 
@@ -354,7 +426,7 @@ class StateTree:
         writes = self._writes
         assert writes is not None
         self._handed = {}
-        left = max(_STEP, 2 * self._written)
+        left = max(_STEP, 3 * self._written)
         if self._pins_lost:
             left = self._prune_lost_pins(left)
             self._pins_lost = left <= 0
@@ -412,18 +484,21 @@ class StateTree:
         return count
 
 
-def _by_nibble(leaves: list[Leaf], depth: int) -> Iterator[tuple[int, list[Leaf]]]:
+def _by_nibble(leaves: list[Leaf], depth: int) -> list[tuple[int, list[Leaf]]]:
     """Part leaves, which are in order of their keys, by the nibble that chooses the child."""
-    start, chosen = 0, nibble(leaves[0][0], depth)
     if len(leaves) == 1:
-        yield chosen, leaves
-        return
-    for at, (key, _) in enumerate(leaves):
-        child = nibble(key, depth)
-        if child != chosen:
-            yield chosen, leaves[start:at]
-            start, chosen = at, child
-    yield chosen, leaves[start:]
+        return [(nibble(leaves[0][0], depth), leaves)]
+    byte, shift = depth >> 1, 0 if depth & 1 else 4
+    parted: list[tuple[int, list[Leaf]]] = []
+    chosen, some = -1, leaves
+    for leaf in leaves:
+        child = leaf[0][byte] >> shift & 15
+        if child == chosen:
+            some.append(leaf)
+        else:
+            chosen, some = child, [leaf]
+            parted.append((child, some))
+    return parted
 
 
 def _names(row: bytes) -> Iterator[bytes]:

@@ -240,15 +240,10 @@ class TileReader:
         return entries
 
     def _load(self, wanted: TileRef, limit: int) -> tuple[TileRef, bytes]:
-        """Read the tile, or one that begins with it: the full one, then wider partial ones."""
-        for width in (wanted.width, TILE_WIDTH):
+        """Read the tile, or one that begins with it."""
+        for width in _widths(self._folder, wanted):
             ref = TileRef(wanted.level, wanted.index, width)
             data = read_bounded(self._folder / ref.path, limit)
-            if data is not None:
-                return ref, data
-        for width in _partial_widths(self._folder, wanted):
-            ref = TileRef(wanted.level, wanted.index, width)
-            data = read_bounded(self._folder / ref.path, limit) if width > wanted.width else None
             if data is not None:
                 return ref, data
         raise CorruptError("the log directory lacks this file", where=str(self._folder / wanted.path), remedy=_REMEDY)
@@ -272,6 +267,17 @@ def _decoded(ref: TileRef, data: bytes) -> list[bytes]:
         return decode_entry_bundle(data, ref.width)
     except MalformedError as error:
         raise CorruptError(error.detail, where=ref.path, remedy=_REMEDY) from error
+
+
+def _widths(folder: Path, wanted: TileRef) -> Iterator[int]:
+    """Widths under which a tile may be found: its own, the full one, wider partial ones, and the full one again.
+
+    For the writer may finish it, and remove the partial files, after we looked for it and before we look for them.
+    """
+    yield wanted.width
+    yield TILE_WIDTH
+    yield from (width for width in _partial_widths(folder, wanted) if width > wanted.width)
+    yield TILE_WIDTH
 
 
 def _partial_widths(folder: Path, ref: TileRef) -> list[int]:

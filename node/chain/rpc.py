@@ -18,6 +18,7 @@ import orjson
 
 from ledger.errors import LedgerError
 from node.chain.protocol import ChainUnavailableError
+from node.cookies import no_cookies
 
 ANSWER_LIMIT = 32 << 20
 _QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
@@ -47,7 +48,7 @@ class JsonRpc:
         self.answer_limit = answer_limit
         self._ids = itertools.count(1)
         # Proxies named in the environment are for the web, not for a chain's node.
-        self._client = httpx.Client(timeout=timeout, trust_env=False)
+        self._client = httpx.Client(timeout=timeout, trust_env=False, cookies=no_cookies())
 
     def close(self) -> None:
         """Drop the connection."""
@@ -85,11 +86,13 @@ class JsonRpc:
     def _post(self, body: bytes, method: str) -> bytes:
         end = time.monotonic() + self.timeout
         content = bytearray()
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}  # a small answer stays small
         with self._client.stream("POST", self.url, content=body, headers=headers) as response:
             if response.status_code != httpx.codes.OK:
                 raise ChainUnavailableError(f"{method} is answered with HTTP {response.status_code}", where=self.place)
-            for piece in response.iter_bytes():
+            if response.headers.get("Content-Encoding", "identity") != "identity":
+                raise ChainUnavailableError(f"the answer to {method} is compressed", where=self.place)
+            for piece in response.iter_raw():
                 content += piece
                 if len(content) > self.answer_limit:
                     raise ChainUnavailableError(f"the answer to {method} is too long", where=self.place)

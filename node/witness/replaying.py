@@ -58,10 +58,10 @@ class Replayer:
             UnknownRulesError: this program cannot run the log's rules.
 
         """
+        _refuse_known(known)
         state = known.state
         if state.checkpoint and (checkpoint.size, checkpoint.root) == (state.size, state.root):
             return
-        _refuse_known(known)
         if not checkpoint.size:
             raise ViolationError("a log signs nothing before its first manifest", where=checkpoint.origin)
         with HttpLog(known.url, timeout=self._timeout) as source:

@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 TEXT: Final = "text/plain; charset=utf-8"
 PATIENCE: Final = 5.0
 """Seconds that a request waits for its turn; a replaying witness may be catching up for longer."""
+MAX_ASKING: Final = 3
+"""Requests about one log at a time: a log that is slow to be examined must not take the turns of all others."""
 MAX_EVIDENCE: Final = 100
 """Evidence files a log; the first ones are kept."""
 
@@ -84,6 +86,7 @@ class Witness:
         self._signer = signer
         self._logs = dict(logs)
         self._turns = {origin: threading.Lock() for origin in self._logs}
+        self._places = {origin: threading.BoundedSemaphore(MAX_ASKING) for origin in self._logs}
         self._examiner = examiner
         self._guard = ClockGuard(clock)
         self._clock_lock = threading.Lock()
@@ -109,20 +112,31 @@ class Witness:
             seen = self._check_signatures(request.note, known)
         except (MalformedError, NoteSignatureError) as error:
             return _refuse(403, error.explain())
-        turn = self._turns[request.checkpoint.origin]
-        if not turn.acquire(timeout=PATIENCE):
-            return _refuse(503, "an earlier checkpoint of this log is still being examined")
+        busy = _refuse(503, "an earlier checkpoint of this log is still being examined")
+        turn, places = self._turns[request.checkpoint.origin], self._places[request.checkpoint.origin]
+        if not places.acquire(blocking=False):
+            return busy
+        try:
+            if not turn.acquire(timeout=PATIENCE):
+                return busy
+            try:
+                return self._judge(request, known, seen)
+            finally:
+                turn.release()
+        finally:
+            places.release()
+
+    def _judge(self, request: AddCheckpoint, known: KnownLog, seen: int | None) -> Answer:
+        origin = request.checkpoint.origin
         try:
             return self._decide(request, known, seen)
         except ViolationError as error:
             self._keep(known, error.name, error.evidence)
-            log.critical("the log is refused", extra={"origin": request.checkpoint.origin, "error": error.explain()})
+            log.critical("the log is refused", extra={"origin": origin, "error": error.explain()})
             return _refuse(422, error.explain())
         except LedgerError as error:  # the clock, the disk, a log that does not answer: nothing is said about the log
-            log.error("no cosignature", extra={"origin": request.checkpoint.origin, "error": error.explain()})  # noqa: TRY400
+            log.error("no cosignature", extra={"origin": origin, "error": error.explain()})  # noqa: TRY400
             return _refuse(503, error.explain())
-        finally:
-            turn.release()
 
     def checkpoint_of(self, name: str) -> bytes | None:
         """The newest cosigned checkpoint of the log whose origin hashes to `name` (hex), None before the first."""

@@ -22,7 +22,7 @@ from node.recovery import DataFolder
 def main() -> None:
     """Run and report."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=200_000)
+    parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--config", type=Path, help="audit this node's log instead of making one")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tial-bench-") as folder:
@@ -39,9 +39,9 @@ def main() -> None:
             server.stop()
         raw = verify_rate()
         memory = Memory()
-        begun = time.perf_counter()
+        begun, used = time.perf_counter(), time.process_time()
         report = run(DataFolder(load_config(config).data_path).served, Path(folder) / "work")
-        seconds = time.perf_counter() - begun
+        seconds, used = time.perf_counter() - begun, time.process_time() - used
         memory.stop()
     rate = report.size / seconds
     common.report(
@@ -52,6 +52,7 @@ def main() -> None:
         entries_per_second=round(rate),
         raw_verify_per_second=round(raw),
         share_of_raw=round(rate / raw, 2),
+        replay_cpu_us=round(used / report.size * 1e6, 1),
         rss_mib_early=memory.early,
         rss_mib_end=memory.samples[-1],
         rss_mib_most=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,

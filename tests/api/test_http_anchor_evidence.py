@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from api.client import ApiError, Client
+from api.answers import ApiError
+from api.client import Client
 from devnet.embedded.binary import AnvilNotFoundError, find_anvil
 from devnet.embedded.chain import EmbeddedChain
 from ledger.crypto import keyfile, secp256k1

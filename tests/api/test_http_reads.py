@@ -110,19 +110,19 @@ def test_lookup_takes_any_subject_and_any_spelling(site) -> None:
     check_problem(site.client.post("/v1/lookup", content=b"{}"), 415, "media-type")
 
 
-def test_history_lists_the_statements_in_pages(site) -> None:
+def test_touches_list_the_entries_in_pages(site) -> None:
     identifier, subject = certify(site, 3)
     effective = {"effective": site.log_time()}
     site.node.admit(site.acts.status(site.certifier, subject, "suspended", "issuer", 1, claims=effective))
-    page = get(site, f"/v1/history?subject={identifier}&limit=2").json()
+    page = get(site, f"/v1/touches?subject={identifier}&limit=2").json()
     assert [entry["type"] for entry in page["entries"]] == ["registration", "certification"]
-    rest = get(site, f"/v1/history?subject={identifier}&start={page['next']}").json()
+    rest = get(site, f"/v1/touches?subject={identifier}&start={page['next']}").json()
     assert [entry["type"] for entry in rest["entries"]] == ["status"]
     assert rest["next"] is None
     assert all(entry["log_time"] <= site.acts.now + 1 for entry in page["entries"])
-    check_problem(get(site, "/v1/history?subject=vaa:88.118.8/nobody"), 404, "not-found")
-    check_problem(get(site, f"/v1/history?subject={identifier}&limit=501"), 400, "malformed")
-    check_problem(get(site, "/v1/history"), 400, "malformed")
+    check_problem(get(site, "/v1/touches?subject=vaa:88.118.8/nobody"), 404, "not-found")
+    check_problem(get(site, f"/v1/touches?subject={identifier}&limit=501"), 400, "malformed")
+    check_problem(get(site, "/v1/touches"), 400, "malformed")
 
 
 def test_an_entry_is_shown_decoded_or_as_it_was_signed(site) -> None:
@@ -258,7 +258,8 @@ def test_openapi_lists_every_route_with_examples(site) -> None:
         "/v1/documents/bulk": "post", "/v1/identifiers/{subject}": "get", "/v1/credentials/{subject}": "get",
         "/v1/actors/{did}": "get", "/v1/delegations/{scheme}/{prefix}": "get",
         "/v1/templates/{template}/{version}": "get", "/v1/accreditations/{did}/{number}": "get",
-        "/v1/lookup": "post", "/v1/history": "get", "/v1/entries/{index}": "get", "/v1/entries": "get",
+        "/v1/lookup": "post", "/v1/touches": "get", "/v1/history": "get", "/v1/entries/{index}": "get",
+        "/v1/entries": "get",
         "/v1/proofs/inclusion": "get", "/v1/proofs/consistency": "get", "/v1/log": "get", "/v1/batches": "get",
         "/v1/batches/{number}": "get", "/v1/anchors": "get", "/v1/anchors/{size}": "get", "/v1/publish": "post",
         "/checkpoint": "get", "/tile/{path}": "get", "/healthz": "get", "/readyz": "get", "/metrics": "get",

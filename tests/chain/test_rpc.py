@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import threading
 import time
@@ -157,3 +158,22 @@ def test_odd_data_is_refused(value: str) -> None:
 def test_data_of_another_size_is_refused() -> None:
     with pytest.raises(ChainUnavailableError):
         unhex("0x01", 2)
+
+
+def test_a_compressed_answer_is_not_unpacked_and_cookies_are_not_kept(node: Callable[[Answer], str]) -> None:
+    asked: list[tuple[str | None, str | None]] = []
+
+    def small(handler: BaseHTTPRequestHandler, _: dict[str, object]) -> None:
+        asked.append((handler.headers["Accept-Encoding"], handler.headers["Cookie"]))
+        body = gzip.compress(b" " * 50_000_000)
+        handler.send_response(200)
+        for name, value in (("Content-Encoding", "gzip"), ("Set-Cookie", "a=b"), ("Content-Length", str(len(body)))):
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    rpc = JsonRpc(node(small))
+    for _ in range(2):
+        with pytest.raises(ChainUnavailableError, match="compressed"):
+            rpc.call("eth_chainId")
+    assert set(asked) == {("identity", None)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,16 @@ class Town:
         self.ok("actor", "enrol", "--key", self.key(name), "--name", name, *given, *self.roots())
         self.dids[name] = made["did"]
         return self.dids[name]
+
+
+def waited(town: Town, *arguments: object) -> dict[str, Any]:
+    """A command that is asked again while the entry is not published."""
+    for _ in range(50):
+        ran = town.run(*arguments, "--json")
+        if ran.code == 0:
+            return ran.json
+        time.sleep(0.2)
+    raise AssertionError(ran)
 
 
 @pytest.fixture(scope="session")

@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from api.offline import main as offline
 from ledger.evidence.policy import parse_policy
-from tests.cli.conftest import Town, tial
-
-
-def waited(town: Town, *arguments: object) -> dict[str, object]:
-    """A command that is asked again while the entry is not published."""
-    for _ in range(50):
-        ran = town.run(*arguments, "--json")
-        if ran.code == 0:
-            return ran.json
-        time.sleep(0.2)
-    raise AssertionError(ran)
+from tests.cli.conftest import Town, tial, waited
 
 
 @pytest.fixture
@@ -35,7 +24,7 @@ def policy(town: Town, tmp_path: Path) -> Path:
 def test_a_bundle_is_verified_offline_in_both_languages(town: Town, tmp_path: Path, policy: Path) -> None:
     made = town.ok("register", "88.118.8/CARRIED", "--scheme", "vaa", "--key", town.key("acme"))
     bundle = tmp_path / "carried.tial"
-    told = waited(town, "evidence", made["subject"], "-o", bundle)
+    told = waited(town, "evidence", "get", made["subject"], "-o", bundle)
     assert told["index"] == made["index"]
     report = tial("verify", bundle, "--policy", policy, "--json")
     assert report.code == 0, report
@@ -48,14 +37,14 @@ def test_a_bundle_is_verified_offline_in_both_languages(town: Town, tmp_path: Pa
 
 def test_an_absence_is_carried_away_too(town: Town, tmp_path: Path, policy: Path) -> None:
     bundle = tmp_path / "absent.tial"
-    assert waited(town, "evidence", "vaa:88.118.8/NEVER", "-o", bundle)["index"] is None
+    assert waited(town, "evidence", "get", "vaa:88.118.8/NEVER", "-o", bundle)["index"] is None
     ran = tial("verify", bundle, "--policy", policy, "--json")
     assert (ran.code, ran.json["claim"]) == (0, "absence")
 
 
 def test_a_bundle_that_was_altered_or_is_of_another_log_is_not_valid(town: Town, tmp_path: Path, policy: Path) -> None:
     bundle, altered = tmp_path / "one.tial", tmp_path / "altered.tial"
-    waited(town, "evidence", 0, "-o", bundle)
+    waited(town, "evidence", "get", 0, "-o", bundle)
     raw = bundle.read_bytes()
     altered.write_bytes(raw[:-40] + bytes([raw[-40] ^ 1]) + raw[-39:])
     assert tial("verify", altered, "--policy", policy).code == 1
@@ -69,7 +58,7 @@ def test_a_bundle_that_was_altered_or_is_of_another_log_is_not_valid(town: Town,
 
 def test_the_verifier_remembers_and_shows_a_split_view(town: Town, tmp_path: Path, policy: Path) -> None:
     bundle, memory = tmp_path / "one.tial", tmp_path / "memory.json"
-    waited(town, "evidence", 0, "-o", bundle)
+    waited(town, "evidence", "get", 0, "-o", bundle)
     again = ("verify", bundle, "--policy", policy, "--memory", memory)
     assert tial(*again).code == 0
     remembered = memory.read_text()
@@ -89,7 +78,7 @@ def test_the_light_verifier_says_the_same_without_the_nodes_packages(
     town: Town, tmp_path: Path, policy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bundle = tmp_path / "one.tial"
-    waited(town, "evidence", 0, "-o", bundle)
+    waited(town, "evidence", "get", 0, "-o", bundle)
     assert offline([str(bundle), "--policy", str(policy), "--json"]) == 0
     assert '"verdict": "valid"' in capsys.readouterr().out
     assert offline([str(tmp_path / "none"), "--policy", str(policy)]) == 2

@@ -124,16 +124,17 @@ def test_a_file_without_any_good_row_ends_with_1(town: Town, tmp_path: Path) -> 
 def test_what_is_unknown_is_not_found(town: Town) -> None:
     ran = town.run("show", "vaa:88.118.8/NEVER", "--json")
     assert (ran.code, ran.json["error"]) == (1, "not-found")
-    assert town.run("prove", 10**9, "-o", town.folder / "x").code == 1
+    assert town.run("evidence", "get", 10**9, "-o", town.folder / "x").code == 1
+    assert town.run("verify", 10**9).code == 1
     assert town.run("verify", "no-such-file.json").code == 2
 
 
-def test_a_foreign_file_is_no_proof(town: Town, tmp_path: Path) -> None:
+def test_a_foreign_file_is_no_bundle(town: Town, tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     path.write_text(json.dumps({"format": "other"}))
     ran = town.run("verify", path)
     assert ran.code == 1
-    assert "tial prove" in ran.err
+    assert "tial evidence get" in ran.err
 
 
 def test_anchoring_without_a_chain_says_so(town: Town) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
+from api.answers import check_acknowledgement, check_inclusion
 from api.cli.folder import LogCard, set_chain
-from api.client import Client, check_acknowledgement, check_inclusion
+from api.client import Client
 from devnet.embedded.binary import AnvilNotFoundError, find_anvil
 from devnet.embedded.chain import EmbeddedChain
 from ledger.crypto import keyfile, secp256k1

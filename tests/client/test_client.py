@@ -10,7 +10,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from api.client import BULK, ApiError, Client, Receipt, Refused, check_acknowledgement, check_inclusion
+from api.answers import ApiError, Receipt, Refused, check_acknowledgement, check_inclusion
+from api.client import BULK, Client
 from ledger.errors import LedgerError, MalformedError, UnavailableError
 from ledger.log.tree import leaf_hash
 from tests.running import Acts, Running, make_log, running
@@ -111,7 +112,7 @@ def test_records_are_looked_up_by_any_spelling(town: tuple[Running, Acts, Party]
     view = client.lookup("vaa:88.118.8/LOOK")
     assert view is not None
     assert (view.kind, view.state, view.record["holder"], view.touches) == ("identifier", "live", town[2].did, 1)
-    assert [one["index"] for one in client.history(view.subject)] == [receipt.index]
+    assert [one["index"] for one in client.touches(view.subject)] == [receipt.index]
     assert client.lookup("vaa:88.118.8/NEVER") is None
     actor = client.actor(town[2].did)
     assert actor is not None

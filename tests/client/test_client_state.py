@@ -9,8 +9,9 @@ from dataclasses import replace
 import pytest
 from typer.testing import CliRunner
 
-from api.cli.main import app
-from api.client import ApiError, Client
+from api.answers import ApiError
+from api.cli.main import assemble
+from api.client import Client
 from api.state import check_state, state_key
 from ledger.errors import MalformedError
 from ledger.state.records import decode_record
@@ -141,9 +142,9 @@ def test_every_manifest_says_since_when_its_log_time_held(town: Town) -> None:
 
 def test_the_command_checks_what_it_shows(town: Town) -> None:
     town.settled()
-    found = CliRunner().invoke(app, ["proof", "state", SUBJECT, "--url", town.node.url])
+    found = CliRunner().invoke(assemble(), ["proof", "state", SUBJECT, "--url", town.node.url])
     assert found.exit_code == 0, found.output
     assert "checked" in found.output
-    found = CliRunner().invoke(app, ["proof", "state", ABSENT, "--json", "--url", town.node.url])
+    found = CliRunner().invoke(assemble(), ["proof", "state", ABSENT, "--json", "--url", town.node.url])
     assert found.exit_code == 0, found.output
     assert '"present":false' in found.output.replace(" ", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,8 +13,10 @@ from typing import Any
 import httpx
 import pytest
 
+from api.demo.aside import can_cut_off, run
 from api.demo.auditor import audit
 from api.demo.forgeries import ALTERED, FOREIGN, OUT_OF_SCOPE, Attempt
+from api.demo.officer import CERTIFICATE, LATER, NEVER, POLICY, rests_on, steps_of
 from api.demo.onchain import AnchorReader
 from api.demo.play import UnexpectedError
 from api.demo.questions import Question
@@ -22,6 +25,7 @@ from api.demo.stage import Stage
 from devnet.embedded.binary import AnvilNotFoundError, find_anvil
 from ledger.crypto.suites import suite_by_name
 from ledger.errors import CorruptError, LedgerError
+from ledger.log.checkpoint import open_cosigned
 from ledger.log.notes import ED25519, NoteSignatureError, Vkey
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -91,6 +95,56 @@ def test_each_forgery_is_refused_by_its_name_and_leaves_nothing(summary: dict[st
         (FOREIGN, "wrong_signer"),
     ]
     assert summary["forged_entries"] == 0
+
+
+def test_strangers_prove_it_with_files_alone(summary: dict[str, Any], folder: Path):
+    assert len(summary["strangers"]) == 4
+    for question in summary["strangers"]:
+        assert question["proven"], question
+        assert question["checks"]
+    stage = Stage(folder)
+    for name, expected in ((CERTIFICATE, 0), (NEVER, 0), (LATER, 1)):
+        done = run(["-m", "api.offline", name, "--policy", POLICY], folder / "officer", shown="", cut_off=True)
+        assert done.code == expected, done.said
+    assert [witness.vkey.name for witness in stage.witnesses] == [
+        "witness.example.org/plain", "witness.example.org/replaying",
+    ]  # fmt: skip
+    assert len(list((folder / "auditor/monitor/evidence").iterdir())) == 1
+
+
+def test_the_node_publishes_nothing_without_its_witnesses(summary: dict[str, Any], folder: Path):
+    plain, replaying = Stage(folder).witnesses
+    note = httpx.get(summary["urls"]["newest checkpoint"], trust_env=False).content
+    vkey = Vkey.parse(summary["setting"]["vkey"])
+    _, cosignatures = open_cosigned(note, vkey, (plain.vkey, replaying.vkey))
+    assert {found.vkey for found in cosignatures} == {plain.vkey, replaying.vkey}
+
+
+def test_where_no_namespace_is_permitted_the_command_runs_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    can_cut_off.cache_clear()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    try:
+        assert not can_cut_off()
+        ran = run(["-c", "print('here')"], tmp_path, shown="python", cut_off=True)
+    finally:
+        can_cut_off.cache_clear()
+    assert (ran.shown, ran.code, ran.said) == ("python", 0, "here\n")
+
+
+def test_what_is_cut_off_reaches_nobody(tmp_path: Path):
+    if not can_cut_off():
+        pytest.skip("this system permits no network namespace")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        dial = f"import socket; socket.create_connection(('127.0.0.1', {server.getsockname()[1]}))"
+        assert run(["-c", dial], tmp_path, shown="dial").code == 0
+        assert run(["-c", dial], tmp_path, shown="dial", cut_off=True).code == 1
+
+
+def test_a_report_is_shown_in_part():
+    report = "VALID: it\n  1  container   valid\n     read\n     rests on: a; b\n 13  status   valid\n     stands\n"
+    report += "     rests on: b; c\n"
+    assert steps_of(report, (13,)) == "VALID: it\n 13  status   valid\n     stands"
+    assert rests_on(report) == "a; b; c"
 
 
 def test_anchors_cost_what_they_may(summary: dict[str, Any]):

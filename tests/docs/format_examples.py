@@ -23,7 +23,8 @@ import orjson
 from api.http.answers import encode_outcomes, encode_run
 from ledger.audit.sample import draw
 from ledger.credentials.disclosure import conceal
-from ledger.crypto import keyfile
+from ledger.crypto import bls12381, keyfile
+from ledger.crypto.bls12381 import Bls12381Signer
 from ledger.crypto.canonical import canonical_json, document_digest, parse_json
 from ledger.crypto.keccak import keccak256
 from ledger.errors import Rejection
@@ -34,6 +35,7 @@ from ledger.evidence.chain import ChainPolicy, check_chain_evidence, storage
 from ledger.evidence.chain.ethereum import make_evidence
 from ledger.evidence.policy import LogTrust, Policy
 from ledger.evidence.report import Verdict
+from ledger.evidence.seal import Roster, Sealed, SealMember, check_seal, join, sign_share
 from ledger.evidence.split_view import LogIdentity, prefix_of, split_checkpoints, verify_split_view
 from ledger.evidence.verifier import verify
 from ledger.evidence.violation import LoggedEntry, Violation
@@ -565,6 +567,32 @@ class Examples:
         )
         shown = [f"{text}\n  = {b64decode(text + '=' * (-len(text) % 4), b'-_').decode()}" for text in disclosures]
         return _code(f"{canonical_json(concealed).decode()}\n\n" + "\n".join(shown))
+
+    # -- seals ----------------------------------------------------------------------------------------------------
+
+    def _members(self) -> tuple[list[Bls12381Signer], Roster, Checkpoint]:
+        signers = [bls12381.SUITE.from_secret((number + 5).to_bytes(32, "big")) for number in range(3)]
+        members = (
+            SealMember(f"did:example:member-{number}", signer.public_key, bls12381.prove_possession(signer))
+            for number, signer in enumerate(signers)
+        )
+        return signers, Roster(tuple(members), 2), Checkpoint("example.org/log", self.tree.size, self.tree.root())
+
+    def make_seal_share(self) -> str:
+        (signer, *_), _, checkpoint = self._members()
+        share = sign_share(signer, self.world.log_id, checkpoint)
+        signed = "\n".join(textwrap.wrap(share.sealed.message.hex(), 96))
+        return _code(f"signed:\n{signed}\n\n{diagnostic(decode(share.encode()))}\n\n{len(share.encode())} bytes")
+
+    def make_seal(self) -> str:
+        signers, roster, checkpoint = self._members()
+        seal = join([sign_share(signers[n], self.world.log_id, checkpoint) for n in (0, 2)], roster)
+        named = check_seal(seal, roster, Sealed.of(self.world.log_id, checkpoint))
+        entry = "\n".join(textwrap.wrap(encode([[m.did, m.key] for m in roster.members]).hex(), 96))
+        return _code(
+            f"hashed for the roster:\n{entry}\n\n{diagnostic(decode(seal.encode()))}\n\n{len(seal.encode())} bytes, by"
+            f" {' and '.join(named)}"
+        )
 
     # -- auditors -------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from ledger.errors import MalformedError
 from ledger.evidence.chain.facts import ChainPolicy
 from ledger.evidence.policy import PLAIN, REPLAYING, Auditor, LogTrust, Policy, Witnesses, parse_policy
 from ledger.evidence.policy_text import dump_policy
+from ledger.evidence.seal import Roster, SealMember
 from ledger.log.notes import ED25519, Vkey
 from tests.evidence.bundles import PLAIN_WITNESSES, REPLAYERS, SUITES, witness
 from tests.world import key
@@ -24,6 +25,7 @@ WHOLE = Policy(
     max_age=9,
     trusting_period=10,
     trust_operator_state=True,
+    roster=Roster(tuple(SealMember(f"did:example:{n}", bytes([n]) * 48, bytes([n]) * 96) for n in range(3)), 2),
 )
 
 
@@ -56,6 +58,14 @@ def test_the_least_policy_names_a_log():
         ("plain_quorum = 2", "", "witnesses.plain_quorum"),
         ("chain_id = 31337", "", "chain[0].chain_id"),
         ("c0" * 20, "c0" * 19, "chain[0].contract"),
+        ("threshold = 2", "threshold = 1", "seal.threshold"),
+        ("threshold = 2", "", "seal.threshold"),
+        ("threshold = 2", "threshold = 2\nmembers = 3", "seal.members"),
+        ("01" * 48, "01" * 47, "seal.member[1].key"),
+        ("01" * 96, "01" * 95, "seal.member[1].proof"),
+        ("02" * 48, "01" * 48, "seal.member"),
+        ("did:example:2", "did:example:1", "seal.member"),
+        ('did = "did:example:2"', 'name = "did:example:2"', "seal.member[2].did"),
         ("c0" * 20, "zz" * 20, "chain[0].contract"),
         ("[[auditor]]", "[[inspector]]", "policy.inspector"),
         ("[[log]]", "[[logs]]", "log"),

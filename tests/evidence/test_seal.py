@@ -98,8 +98,19 @@ def test_nobody_enrols_without_possession() -> None:
     """With a key chosen to cancel out another's, one holder could seal in the name of two."""
     cancelling = SUITE.from_secret((ORDER - 5).to_bytes(32, "big"))
     claimed = SealMember("did:example:x", cancelling.public_key, MEMBERS[0].proof)
+    roster = Roster((*MEMBERS[:2], claimed), 2)
+    for use in (roster.require_possession, lambda: join(shares(0, 1), roster)):
+        with pytest.raises(MalformedError, match="possession"):
+            use()
+    seal = Seal(OVER, roster.digest, b"\x03", SEAL.signature)
     with pytest.raises(MalformedError, match="possession"):
-        Roster((*MEMBERS[:2], claimed), 2)
+        check_seal(seal, roster, OVER)
+
+
+@pytest.mark.parametrize("change", [{"key": bytes(47)}, {"proof": bytes(95)}])
+def test_a_key_or_proof_of_another_size_is_refused_at_once(change) -> None:
+    with pytest.raises(MalformedError, match="bytes"):
+        Roster((*MEMBERS[:2], MEMBERS[2]._replace(**change)), 2)
 
 
 @pytest.mark.parametrize("threshold", [0, 2, 6, -1])

@@ -585,7 +585,7 @@ def test_an_act_beyond_the_rules_is_invalid_whoever_vouches_for_the_state():
 
 
 @pytest.mark.parametrize(
-    "about", ["vaa:88.118.8/NEVER", credential(77), Party("nobody").did, "delegation:vaa/77.7", "template:no/1"]
+    "about", ["vaa:88.118.8/NEVER", credential(77), Party("nobody").did, "delegation:vaa/88.777", "template:no/1"]
 )
 def test_what_does_not_exist_is_proven_absent(scene: Scene, about: str):
     report = scene.verify(scene.absence(about))

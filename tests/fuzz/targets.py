@@ -35,7 +35,7 @@ from ledger.log.checkpoint import Checkpoint
 from ledger.log.notes import ED25519, Note, Vkey, verify_note
 from ledger.log.policy import TlogPolicy
 from ledger.log.receipts import decode_receipt
-from ledger.log.tiles import checked_tile, decode_entry_bundle, parse_path
+from ledger.log.tiles import decode_entry_bundle, parse_path
 from ledger.log.tlog_proof import TlogProof
 from ledger.state.proofs import StateProof, root_from_state_proof
 from ledger.state.records import KINDS, KeyRef
@@ -55,7 +55,7 @@ class Trust:
         self.policy = policy
         log = policy.logs[0]
         self.vkeys = log.note_keys
-        cose = KeyRef(policy.auditors[0].alg, policy.auditors[0].key)
+        cose = KeyRef(policy.auditors[-1].alg, policy.auditors[-1].key)  # a policy has no other place for it
         note = self.vkeys[0] if self.vkeys else Vkey(log.origin or "log", ED25519, cose.key)
         self.cose = cose
         self.identity = LogIdentity.of(log.log_id, note, cose, policy.chains[0])
@@ -124,7 +124,9 @@ def _of_log(trust: Trust) -> dict[str, Target]:
 
     def tlog_policy(raw: bytes) -> None:
         found = TlogPolicy.parse(raw)
-        found.satisfied_by(witness.vkey for witness in found.witnesses)
+        found.satisfied(found.vkeys)
+        found.quorum_time(dict.fromkeys(found.vkeys, 1))
+        str(found.splittable)
 
     return {
         "note": note,
@@ -132,7 +134,6 @@ def _of_log(trust: Trust) -> dict[str, Target]:
         "vkey": vkey,
         "tlog-policy": tlog_policy,
         "entry-bundle": lambda raw: decode_entry_bundle(raw[1:], raw[0] + 1 if raw else 1),
-        "tile": lambda raw: checked_tile(raw[2:], raw[0] % 8, raw[1], max(1, raw[1])) if len(raw) > 2 else None,
         "tile-path": lambda raw: parse_path(_text(raw)),
         "receipt": decode_receipt,
         "tlog-proof": lambda raw: _same(TlogProof.parse(raw).serialise(), raw),

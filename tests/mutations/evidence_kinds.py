@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from ledger.crypto.bls12381 import SUITE, prove_possession
+from ledger.crypto.bls12381 import ORDER, SUITE, prove_possession
 from ledger.crypto.canonical import document_digest, parse_json
+from ledger.crypto.digests import sha256
 from ledger.evidence.audit_report import open_audit_report
 from ledger.evidence.bundle import Bundle
 from ledger.evidence.chain import ChainFacts, ChainPolicy, check_chain_evidence
@@ -34,6 +35,7 @@ from ledger.log.tree import leaf_hash, root_of
 from ledger.state.records import KeyRef
 from ledger.statements.acknowledgement import Acknowledgement, sign_acknowledgement
 from tests.evidence.bundles import ORIGIN, PLAIN_WITNESSES, REPLAYERS, LogSource, cosigned, witness
+from tests.evidence.chain_builder import SENDER
 from tests.mutations.honest import Honest, Town, nodes_of
 from tests.mutations.kinds import Kind, made
 from tests.world import key
@@ -219,25 +221,31 @@ def _chain(honest: Honest) -> list[Kind]:
         def check(raw: bytes) -> ChainFacts:
             return check_chain_evidence(raw, policy, town.world.log_id)
 
-        return made(name, share, raws, check, valid=lambda name: name != "elsewhere", agrees=_same_facts)
+        return made(name, share, raws, check, valid=lambda name: name != "elsewhere", agrees=_true_facts(honest))
 
     return [kind("chain evidence, pinned", 6, honest.pinned), kind("chain evidence, sealed", 4, honest.by_validators)]
 
 
-def _same_facts(claim: ChainFacts, honest: ChainFacts) -> bool:
-    """Tell whether the same is proven of the log under the same header.
+def _true_facts(honest: Honest) -> Callable[[ChainFacts, ChainFacts], bool]:
+    """What tells whether the same is proven of the log under the same header.
 
-    The evidence may ask about any leaf: each answer is proven by the state root, so an answer about a leaf that the
-    honest file asked about must be the same, and only of those leaves can there be an answer. The seals of a block are
+    The evidence may ask about any leaf, which nobody signs: each answer must be what the contract holds. One leaf was
+    requested; that another was not is proven by the same nodes, where the paths end alike. The seals of a block are
     outside of its hash and more than a quorum: fewer of them, in any order, name fewer validators.
     """
-    answers = {request.leaf_hash: request for request in honest.requested}
-    if any(answers.get(request.leaf_hash) != request for request in claim.requested):
-        return False
-    silent = {"requested": (), "rests_on": ()}
-    return replace(claim, **silent) == replace(honest, **silent) and all(  # type: ignore[arg-type]
-        _validators(ours) <= _validators(theirs) for ours, theirs in zip(claim.rests_on, honest.rests_on, strict=True)
-    )
+    asked = honest.town.sale.leaf
+    made_at = {asked: (41, honest.town.early_time, SENDER)}
+
+    def agrees(claim: ChainFacts, told: ChainFacts) -> bool:
+        for one in claim.requested:
+            if (one.block, one.time, one.sender) != made_at.get(one.leaf_hash, (0, 0, b"")):
+                return False
+        silent: dict[str, Any] = {"requested": (), "rests_on": ()}
+        return replace(claim, **silent) == replace(told, **silent) and all(
+            _validators(ours) <= _validators(theirs) for ours, theirs in zip(claim.rests_on, told.rests_on, strict=True)
+        )
+
+    return agrees
 
 
 def _validators(told: str) -> set[str]:
@@ -255,7 +263,9 @@ def _audit_reports(honest: Honest) -> Kind:
 
 def _seals(honest: Honest) -> list[Kind]:
     town = honest.town
-    signers = [SUITE.from_secret((number + 5).to_bytes(32, "big")) for number in range(9)]
+    # Secrets without pattern: where two sets of them add up to the same, their seals are the same too.
+    scalars = [int.from_bytes(sha256(b"member %d" % number)) % ORDER for number in range(9)]
+    signers = [SUITE.from_secret(scalar.to_bytes(32, "big")) for scalar in scalars]
     roster = Roster(
         tuple(SealMember(f"did:example:{n}", one.public_key, prove_possession(one)) for n, one in enumerate(signers)), 5
     )

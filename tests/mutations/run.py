@@ -51,9 +51,9 @@ class Survivor(NamedTuple):
     raw: bytes
 
     def dump(self) -> str:
-        """For people: again by `scripts/mutate --only NUMBER SEED`."""
+        """For people. A run of chosen kinds has numbers of its own: give the same `--kind` again."""
         return (
-            f"SURVIVOR {self.kind}, made from {self.sample!r}; seed {self.seed}, number {self.number}\n"
+            f"SURVIVOR {self.kind}, made from {self.sample!r}: scripts/mutate 1 {self.seed} --only {self.number}\n"
             f"{self.what}\n{self.raw.hex()}\n"
         )
 

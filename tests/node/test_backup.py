@@ -21,7 +21,7 @@ from ledger.store.tiles import TileReader
 from node import backup_format as form
 from node.backup import backup, newest_point
 from node.config import Config
-from node.fsck import check
+from node.fsck import LogPaths, check
 from node.node import Node
 from node.restore import restore
 from tests.nodes import NodeWorld, Party, admitted, configuration, make_log, registrations, settle
@@ -324,3 +324,84 @@ def test_a_segment_name_is_what_the_journal_reads(tmp_path: Path):
     (tmp_path / segment_name(7)).write_bytes(encode_records([b"a", b"b"]))
     with Journal.open(tmp_path) as journal:
         assert (journal.first_index, journal.next_index) == (7, 9)
+
+
+def add_sparse(tar: tarfile.TarFile, name: str, size: int) -> None:
+    """A file of `size` zeros that takes no room in the archive (the PAX 1.0 form of GNU tar)."""
+    info = tarfile.TarInfo(name)
+    body = b"1\n%d\n0\n" % size
+    info.size = 512
+    info.pax_headers = {
+        "GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": name, "GNU.sparse.realsize": str(size)
+    }  # fmt: skip
+    tar.addfile(info, io.BytesIO(body.ljust(512, b"\0")))
+
+
+def test_an_archive_cannot_grow_when_it_is_unpacked(tmp_path: Path):
+    with tarfile.open(tmp_path / "sparse.tar", "w", format=tarfile.PAX_FORMAT) as tar:
+        add_sparse(tar, "data/log/checkpoint", 1 << 28)
+    with pytest.raises(MalformedError, match="plain file"):
+        restore(tmp_path / "sparse.tar", tmp_path / "new")
+
+
+@pytest.mark.parametrize("archive", [False, True])
+def test_restored_keys_are_nobody_elses_to_read(config: Config, tmp_path: Path, archive: bool):
+    """Whatever mode a copy of the backup gave them on its way."""
+    made = backup(config, tmp_path / "backups", with_keys=True)
+    if archive:
+        with tarfile.open(tmp_path / "made.tar", "w") as tar:
+            for path in sorted(made.where.rglob("*")):
+                if path.is_file():
+                    info = tar.gettarinfo(path, str(path.relative_to(made.where)))
+                    info.mode = 0o644
+                    tar.addfile(info, io.BytesIO(path.read_bytes()))
+    else:
+        for path in made.where.rglob("*.key"):
+            path.chmod(0o644)
+    restore(tmp_path / "made.tar" if archive else made.where, tmp_path / "new")
+    keys = list((tmp_path / "new" / "keys").iterdir())
+    assert len(keys) == 2
+    assert {path.stat().st_mode & 0o777 for path in keys} == {0o600}
+
+
+def test_two_backups_into_one_folder_at_once_are_refused(config: Config, tmp_path: Path):
+    """The second would take away what the first has written."""
+    refused: list[str] = []
+
+    def again(_what: str, _done: int, _all: int) -> None:
+        if not refused:
+            with pytest.raises(RefusedStartError) as error:
+                backup(config, tmp_path / "backups")
+            refused.append(error.value.detail)
+
+    backup(config, tmp_path / "backups", progress=again)
+    assert len(refused) == 1
+    restore(tmp_path / "backups", tmp_path / "new")
+    backup(config, tmp_path / "backups")
+
+
+def test_a_backups_own_configuration_cannot_put_data_elsewhere(config: Config, tmp_path: Path):
+    (config.base / "tial.toml").write_text(f'data = "{tmp_path}/elsewhere"\n')
+    loose = replace(config, data=str(tmp_path / "elsewhere"))
+    shutil.move(config.data_path, tmp_path / "elsewhere")
+    made = backup(loose, tmp_path / "backups")
+    shutil.move(tmp_path / "elsewhere", tmp_path / "lost")
+    with pytest.raises(RefusedStartError, match="outside"):
+        restore(made.where, tmp_path / "new")
+    assert not (tmp_path / "elsewhere").exists()
+    (tmp_path / "new" / "tial.toml").write_bytes((made.where / "tial.toml").read_bytes())  # the operator's own word
+    assert restore(made.where, tmp_path / "new").data == tmp_path / "elsewhere"
+
+
+def test_a_restore_serves_no_checkpoint_that_lacks_its_cosignatures(config: Config, tmp_path: Path):
+    """It catches up with what was signed last; whether that is published is for the witnesses to say, at the start."""
+    served = (config.data_path / "log" / "checkpoint").read_bytes()
+    backup(config, tmp_path / "backups")
+    grow(config, ["W1"])
+    lose_data(config)
+    report = restore(tmp_path / "backups", config.base, mirror=config.base / "lost" / "log")
+    assert report.size > 300
+    assert (config.data_path / "log" / "checkpoint").read_bytes() == served
+    assert (check(LogPaths(config.data_path, config.path(config.lock)))).findings == []
+    assert start(config)
+    assert (config.data_path / "log" / "checkpoint").read_bytes() != served

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,11 @@ OTHER = (("identifier", "/elsewhere"),)
 
 
 @pytest.fixture
+def c() -> Consortium:
+    return Consortium()
+
+
+@pytest.fixture
 def check(tmp_path: Path) -> DocumentCheck:
     folder = DocumentFolder(tmp_path)
     folder.put(canonical_json({"credentialSubject": {"id": ITEM}}), "public")
@@ -27,8 +33,6 @@ def check(tmp_path: Path) -> DocumentCheck:
 @pytest.fixture
 def certification(c: Consortium):
     document = canonical_json({"credentialSubject": {"id": ITEM}})
-    from hashlib import sha256
-
     return decode_statement(c.certification(c.certifier, ITEM, digest=sha256(document).digest()))
 
 

@@ -40,7 +40,8 @@ def root_at(entries: list[bytes], size: int) -> bytes:
 
 
 def anchors_answer(*anchors: tuple[int, bytes]) -> dict[str, Any]:
-    items = [{"size": size, "root": root.hex(), "time": 5, "state": "done"} for size, root in anchors]
+    newest_first = sorted(anchors, reverse=True)
+    items = [{"size": size, "root": root.hex(), "time": 5, "state": "done"} for size, root in newest_first]
     return {"anchors": items, "next": None}
 
 
@@ -157,6 +158,17 @@ def test_anchors_are_asked_page_by_page_and_an_endless_list_is_refused(tmp_path:
         assert mirror(url, tmp_path / "copy", GIVEN).anchors == 2
     pages["/v1/anchors?limit=100&before=300"] = first
     with shown(tmp_path / "log", pages) as url, pytest.raises(UnverifiedError):
+        mirror(url, tmp_path / "copy", GIVEN)
+
+
+def test_a_list_of_anchors_that_goes_on_with_new_pages_is_refused(tmp_path: Path) -> None:
+    """It would fill the memory: pages that always name another place to go on at, with anchors in no order."""
+    serve(tmp_path / "log", ENTRIES)
+    one = (300, root_at(ENTRIES, 300))
+    pages = {"/v1/anchors?limit=100": anchors_answer(one) | {"next": 1_000_000}}
+    for number in range(1_000_000, 1_000_050):
+        pages[f"/v1/anchors?limit=100&before={number}"] = anchors_answer(one) | {"next": number + 1}
+    with shown(tmp_path / "log", pages) as url, pytest.raises(UnverifiedError, match="not in order"):
         mirror(url, tmp_path / "copy", GIVEN)
 
 

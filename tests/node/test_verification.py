@@ -1,4 +1,4 @@
-"""Verifying online: each step, each lie, and nothing told that was not found out."""
+"""Verifying online: each question, each lie, and nothing told that was not found out."""
 
 from __future__ import annotations
 
@@ -14,27 +14,34 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.crypto.canonical import canonical_json
-from ledger.errors import MalformedError
-from ledger.evidence.report import Report, Verdict
-from ledger.log.checkpoint import Checkpoint, sign_checkpoint
-from ledger.log.proofs import inclusion_proof
+from ledger.errors import MalformedError, UnavailableError
+from ledger.evidence.bundle import Bundle
+from ledger.evidence.policy import PLAIN, LogTrust, Policy, Witnesses
+from ledger.evidence.policy_text import dump_policy
+from ledger.evidence.report import ABSENCE, Report, Verdict
+from ledger.evidence.seal import Roster, SealMember
+from ledger.log.policy import Group, PolicyWitness, TlogPolicy
 from ledger.statements import decode_statement, make_consent, sign, subjects
-from node.chain.evm import EvmChain
-from node.chain.protocol import Finality
-from node.chain.rpc import JsonRpc
+from node import verification
+from node.evidence import evidence
 from node.node import Node
 from node.queries import NotFoundError
-from node.verification import verify
+from node.verification import OnlineVerifier
 from node.verification_request import Request
+from tests.evidence.bundles import PLAIN_WITNESSES, SUITES, witness
 from tests.node.made_log import DOCUMENT, ITEM, PRIVATE, Made
 from tests.nodes import admitted
-from tests.world import Party, credential, key
+from tests.world import Party, credential
 
 VALID, INVALID, CANNOT_TELL = Verdict.VALID, Verdict.INVALID, Verdict.CANNOT_TELL
 
 
 def b64(raw: bytes) -> str:
     return base64.b64encode(raw).decode()
+
+
+async def verify(node: Node, request: dict[str, Any]) -> Report:
+    return await OnlineVerifier(node).verify(lambda: Request.parse(request))
 
 
 def ask(made: Made, *requests: dict[str, Any], before: Any = None) -> list[Report]:
@@ -47,6 +54,21 @@ def ask(made: Made, *requests: dict[str, Any], before: Any = None) -> list[Repor
             return [await verify(node, request) for request in requests]
 
     return asyncio.run(story())
+
+
+def carried(made: Made, subject: str) -> bytes:
+    """A bundle that somebody took away."""
+
+    async def story() -> bytes:
+        async with Node(made.config) as node:
+            return await evidence(node, subject, None)
+
+    return asyncio.run(story())
+
+
+def policy_of(made: Made, **more: Any) -> str:
+    log = LogTrust(made.world.log_id, None, SUITES)
+    return dump_policy(Policy((log,), **({"trust_operator_state": True} | more)))
 
 
 def verdict(report: Report, number: int) -> Verdict:
@@ -88,78 +110,67 @@ def test_everything_in_the_log_is_valid(made: Made):
         assert verdict(report, 10) is CANNOT_TELL  # no chain: not required, and said
         assert verdict(report, 9) is CANNOT_TELL
     whole = ask(made, {"subject": made.certification.sub})[0]
-    assert {2, 3, 4, 5, 8, 11, 13} <= whole.required
+    assert {1, 2, 3, 4, 5, 6, 7, 8, 11, 13} <= whole.required
     assert whole.informative == {12}, "an ended accreditation is told, and does not decide"
-    assert "operator" in " ".join(whole.rests_on)
+    assert any("trust_operator_state" in told for told in whole.rests_on), "the answer rests on this node, and says so"
 
 
-def test_a_proof_taken_earlier_is_checked_against_its_checkpoint(made: Made):
-    async def story() -> list[Report]:
-        async with Node(made.config) as node:
-            size, root = node.publisher.published.size, node.publisher.published.root
-            checkpoint = node.publisher.published.checkpoint.decode()
-            index = next(i for i in range(size) if node.publisher.entry_at(i) == made.registration.raw)
-            proof = [h.hex() for h in inclusion_proof(index, size, node.reader.nodes(size).get_node)]
-            question = {
-                "statement": b64(made.registration.raw), "index": index, "size": size, "proof": proof,
-                "checkpoint": checkpoint,
-            }  # fmt: skip
-            wrong_hash = question | {"proof": [proof[0][:-2] + "00", *proof[1:]]}
-            too_short = question | {"proof": proof[:-1]}
-            elsewhere = question | {"index": index + 1}
-            beyond = question | {"index": size, "size": size}
-            forked = question | {
-                "checkpoint": sign_checkpoint(key("note"), Checkpoint(node.origin, size, bytes(32))).decode()
-            }
-            stranger = question | {
-                "checkpoint": sign_checkpoint(key("x"), Checkpoint(node.origin, size, root)).decode()
-            }
-            later = question | {
-                "checkpoint": sign_checkpoint(key("note"), Checkpoint(node.origin, size + 9, root)).decode()
-            }
-            questions = [question, wrong_hash, too_short, elsewhere, beyond, forked, stranger, later]
-            return [await verify(node, one) for one in questions]
-
-    good, wrong_hash, too_short, elsewhere, beyond, forked, stranger, later = asyncio.run(story())
+def test_a_bundle_that_was_posted_is_verified_as_it_is(made: Made):
+    raw = carried(made, ITEM)
+    altered = raw[:-40] + bytes([raw[-40] ^ 1]) + raw[-39:]
+    good, bad, garbage = ask(made, {"bundle": b64(raw)}, {"bundle": b64(altered)}, {"bundle": b64(b"no bundle")})
     assert good.overall is VALID, good.as_text()
-    assert [verdict(r, 5) for r in (wrong_hash, too_short, elsewhere, beyond)] == [INVALID] * 4
-    assert verdict(forked, 8) is INVALID
-    assert "evidence" in reason(forked, 8)
-    assert verdict(stranger, 8) is INVALID
-    assert stranger.overall is INVALID
-    assert verdict(later, 8) is CANNOT_TELL
-    assert later.overall is CANNOT_TELL
+    assert INVALID in {bad.overall, garbage.overall}
+    assert garbage.overall is INVALID
+    assert bad.overall is not VALID
+    absent = carried(made, "vaa:88.118.8/NEVER")
+    (report,) = ask(made, {"bundle": b64(absent)})
+    assert (report.overall, report.claim) == (VALID, ABSENCE)
+
+
+def test_a_policy_that_is_brought_along_decides(made: Made):
+    raw = b64(carried(made, ITEM))
+    nobody = {"policy": policy_of(made, trust_operator_state=False)}
+    elsewhere = {"policy": policy_of(made).replace(made.world.log_id.hex(), "ab" * 32)}
+    witnessed = {"policy": policy_of(made, plain=Witnesses(PLAIN, tuple(map(witness, PLAIN_WITNESSES)), 2))}
+    for question in ({"subject": ITEM}, {"bundle": raw}):
+        strict, stranger, alone = ask(made, question | nobody, question | elsewhere, question | witnessed)
+        assert strict.overall is CANNOT_TELL
+        assert "operator alone" in reason(strict, 7)
+        assert stranger.overall is CANNOT_TELL
+        assert 9 in alone.required
+        assert verdict(alone, 9) is CANNOT_TELL
+    roster = Roster((SealMember("did:example:a", bytes(48), bytes(96)),), 1)
+    for policy in ("no policy", policy_of(made, roster=roster), policy_of(made) + "more = 1\n"):
+        with pytest.raises(MalformedError) as refused:
+            ask(made, {"subject": ITEM, "policy": policy})
+        assert refused.value.where.startswith("policy")
 
 
 def test_an_altered_or_unsigned_statement_is_invalid(made: Made):
     raw = made.registration.raw
     forged = raw[:-1] + bytes([raw[-1] ^ 1])
     somebody = made.world.registration(made.parties["outsider"], "vaa:88.118.8/NEW", "vaa/88.118.8")
-    altered, stranger, garbage = ask(
-        made, {"statement": b64(forged)}, {"statement": b64(somebody)}, {"statement": b64(b"\xd2\x84\x00")}
-    )
-    assert verdict(altered, 4) is INVALID
-    assert "does not verify" in reason(altered, 4)
-    assert verdict(stranger, 4) is INVALID
-    assert "nobody" in reason(stranger, 4)
-    assert garbage.overall is INVALID
-    assert [s.number for s in garbage.steps] == [2]
+    index = Bundle.decode(carried(made, ITEM)).index
+    altered, other, genuine = ask(
+        made, {"statement": b64(forged), "index": index}, {"statement": b64(somebody), "index": index},
+        {"statement": b64(raw), "index": index},
+    )  # fmt: skip
+    for report in (altered, other):
+        assert report.overall is INVALID
+        assert verdict(report, 5) is INVALID
+    assert genuine.overall is VALID
 
 
-def test_a_statement_that_is_not_in_the_log_is_not_called_included(made: Made):
+def test_a_statement_that_is_not_in_the_log_is_not_found(made: Made):
+    raw = made.registration.raw
     genuine = made.world.registration(made.parties["enterprise"], "vaa:88.118.8/NEW", "vaa/88.118.8")
-    (report,) = ask(made, {"statement": b64(genuine)})
-    assert verdict(report, 4) is VALID
-    assert verdict(report, 5) is CANNOT_TELL
-    assert verdict(report, 11) is CANNOT_TELL
-    assert report.overall is not VALID
-
-
-def test_a_certification_beyond_its_scope_is_invalid_even_unsubmitted(made: Made):
-    outside = made.world.certification(made.parties["certifier"], ITEM, 9, claims={"class": "crane"})
-    (report,) = ask(made, {"statement": b64(outside)})
-    assert verdict(report, 12) is INVALID
-    assert "out_of_scope" in reason(report, 12)
+    for statement in (genuine, raw[:-1] + bytes([raw[-1] ^ 1])):
+        with pytest.raises(NotFoundError):
+            ask(made, {"statement": b64(statement)})
+    with pytest.raises(MalformedError) as refused:
+        ask(made, {"statement": b64(b"\xd2\x84\x00")})
+    assert refused.value.where == "statement"
 
 
 def test_the_document_must_be_the_one_that_was_signed(made: Made):
@@ -219,16 +230,16 @@ def test_a_delegation_revoked_later_does_not_undo_a_registration(made: Made):
 def test_an_entry_that_is_not_published_waits(made: Made):
     raw = made.world.registration(made.parties["enterprise"], "vaa:88.118.8/NEW", "vaa/88.118.8")
 
-    async def story() -> Report:
+    async def story() -> None:
         async with Node(made.config) as node:
             node.publisher.stop()
             await asyncio.sleep(0.05)
             (outcome,) = admitted(await node.sequencer.submit([raw]))
-            return await verify(node, {"index": outcome.index})
+            for request in ({"index": outcome.index}, {"subject": "vaa:88.118.8/NEW"}, {"statement": b64(raw)}):
+                with pytest.raises(UnavailableError, match="not published yet"):
+                    await verify(node, request)
 
-    report = asyncio.run(story())
-    assert verdict(report, 5) is CANNOT_TELL
-    assert report.overall is CANNOT_TELL
+    asyncio.run(story())
 
 
 def test_what_is_not_there_is_said_so(made: Made):
@@ -239,22 +250,6 @@ def test_what_is_not_there_is_said_so(made: Made):
                     await verify(node, request)
 
     asyncio.run(story())
-
-
-def test_a_chain_that_does_not_answer_is_never_invalid(made: Made):
-    silent = EvmChain(
-        JsonRpc("http://127.0.0.1:9", timeout=1), chain_id=1, contract="0x" + "11" * 20,
-        finality=Finality.parse("included"),
-    )  # fmt: skip
-
-    async def story() -> Report:
-        async with Node(made.config) as node:
-            return await verify(node, {"subject": ITEM}, chain=silent)
-
-    report = asyncio.run(story())
-    assert verdict(report, 10) is CANNOT_TELL
-    assert 10 in report.required
-    assert report.overall is CANNOT_TELL
 
 
 @pytest.mark.parametrize(
@@ -273,12 +268,17 @@ def test_a_chain_that_does_not_answer_is_never_invalid(made: Made):
         {"subject": "x" * 3_000},
         {"subject": "\ud800"},
         {"subject": "a:b", "index": 1},
+        {"index": 1, "size": 5},
         {"index": 1, "proof": []},
-        {"index": 1, "size": 5, "proof": "00"},
-        {"index": 1, "size": 5, "proof": ["zz" * 32]},
-        {"index": 1, "size": 5, "proof": ["é" * 64]},
-        {"index": 1, "size": 5, "proof": ["00" * 32] * 65},
-        {"index": 1, "checkpoint": "x" * 70_000},
+        {"index": 1, "checkpoint": "x"},
+        {"index": 1, "policy": 5},
+        {"index": 1, "policy": "x" * 300_000},
+        {"policy": "x"},
+        {"document": {}},
+        {"bundle": "AAAA", "index": 1},
+        {"bundle": "AAAA", "document": {}},
+        {"bundle": 5},
+        {"bundle": "A" * (6 << 20)},
         {"index": 1, "document": [1]},
         {"index": 1, "document": {"a": 1.5}},
         {"index": 1, "documents": {}},
@@ -291,7 +291,7 @@ def test_a_request_out_of_form_is_refused(request_: Any):
 
 @given(
     st.dictionaries(
-        st.sampled_from(["statement", "index", "size", "proof", "checkpoint", "document", "subject", "other"]),
+        st.sampled_from(["statement", "index", "document", "subject", "bundle", "policy", "other"]),
         st.recursive(
             st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=90),
             lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -325,3 +325,38 @@ def test_a_key_reported_as_compromised_takes_its_later_statements_down(made: Mad
     assert verdict(report, 4) is INVALID
     assert "compromised" in reason(report, 4)
     assert verdict(report, 11) is VALID
+
+
+def test_a_request_is_read_from_json_and_nothing_else():
+    assert Request.read(b'{"index": 1}').index == 1
+    for raw in (b"", b"{", b"\xff", b'{"index": NaN}', b"[" * 5_000):
+        with pytest.raises(MalformedError):
+            Request.read(raw)
+
+
+def test_only_so_many_wait_for_an_answer(made: Made):
+    async def story() -> None:
+        async with Node(made.config) as node:
+            verifier = OnlineVerifier(node)
+            held = [verifier.place() for _ in range(verification.WAITING)]
+            for place in held:
+                place.__enter__()
+            with pytest.raises(UnavailableError, match="Too many"), verifier.place():
+                pass
+            held.pop().__exit__(None, None, None)
+            with verifier.place():
+                report = await verifier.verify(lambda: Request(subject=ITEM))
+            assert report.overall is VALID
+
+    asyncio.run(story())
+
+
+def test_witnesses_are_named_where_a_verifiers_policy_can_say_which_must_cosign():
+    three = tuple(PolicyWitness(name, witness(name)) for name in PLAIN_WITNESSES)
+    names = tuple(one.name for one in three)
+    flat = TlogPolicy((), three, (Group("all", 2, names),), "all")
+    one = TlogPolicy((), three[:1], (), names[0])
+    nested = TlogPolicy((), three, (Group("two", 2, names[:2]), Group("all", 2, ("two", names[2]))), "all")
+    assert verification._flat(PLAIN, flat) == Witnesses(PLAIN, tuple(w.vkey for w in three), 2)
+    assert verification._flat(PLAIN, one).quorum == 1
+    assert verification._flat(PLAIN, nested) == Witnesses(PLAIN)

@@ -1,22 +1,31 @@
-"""Step 10 against a real chain: anchored, not anchored that far, forked, rolled back, unknown."""
+"""Step 10 online, from kept chain evidence: anchored, not that far, forked, the chain down, and whose word it is."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
+from ledger.evidence.chain import ChainPolicy, block_hashes
+from ledger.evidence.policy import LogTrust, Policy
+from ledger.evidence.policy_text import dump_policy
 from ledger.evidence.report import Report, Verdict
 from ledger.log.checkpoint import Checkpoint
 from ledger.log.notes import Note
 from ledger.log.tree import leaf_hash
 from ledger.store.tiles import TileReader
-from node.chain.protocol import Finality
+from node.anchor import AnchorWorker
+from node.anchor_status import WorkerState
+from node.evidence import evidence, stand_of
 from node.node import Node
-from node.verification import verify
+from node.verification import OnlineVerifier, examine, own_trust
+from node.verification_request import Request
 from tests import chain_world
-from tests.chain_world import TinyLog, World
+from tests.chain_world import TinyLog, World, wait_until
+from tests.evidence.bundles import SUITES
 from tests.node.made_log import ITEM, Made
 
 world = chain_world.world
+BY_NODE = "the word of the chain's node that this node asks"
 
 
 class Anchored(TinyLog):
@@ -29,62 +38,109 @@ class Anchored(TinyLog):
         self.leaves = [leaf_hash(raw) for raw in TileReader(folder).iter_entries(0, self.size)][:keep]
 
 
-def ask(made: Made, world: World, *subjects: str, finality: str = "included") -> list[Report]:
+def working(made: Made, world: World, keep: int | None = None) -> tuple[Anchored, AnchorWorker]:
+    world.log = log = Anchored(made, keep)
+    world.deployment = world.deploy()
+    return log, world.running()
+
+
+def anchor(log: TinyLog, worker: AnchorWorker, size: int) -> None:
+    log.publish(size)
+    wait_until(lambda: (worker.evidence_for(size) or (0,))[0] == size)
+
+
+def ask(made: Made, worker: AnchorWorker, *requests: Request) -> list[Report]:
     async def story() -> list[Report]:
         async with Node(made.config) as node:
-            chain = world.backend(finality=Finality.parse(finality), sender=None)
-            return [await verify(node, {"subject": subject}, chain=chain) for subject in subjects]
+            node.anchors = worker
+            verifier = OnlineVerifier(node)
+            return [await verifier.verify(lambda: request) for request in requests]  # noqa: B023 - awaited here
 
     return asyncio.run(story())
 
 
-def step(report: Report) -> tuple[Verdict, str]:
-    found = report.step(10)
+def step(report: Report, number: int = 10) -> tuple[Verdict, str]:
+    found = report.step(number)
     assert found is not None
     return found.verdict, found.reason
 
 
-def test_the_chain_is_asked_and_believed_only_as_far_as_it_goes(made: Made, world: World):
-    world.log = log = Anchored(made)
-    world.deployment = world.deploy()
-    verdict, reason = step(ask(made, world, ITEM)[0])
-    assert verdict is Verdict.CANNOT_TELL
-    assert "waits for the next anchor" in reason
-    world.anchor_as(log, log.size - 4)
-    anchored, later = ask(made, world, ITEM, made.certification.sub)
+def test_the_chain_is_believed_only_as_far_as_it_goes(made: Made, world: World):
+    log, worker = working(made, world)
+    about, later = Request(subject=ITEM), Request(subject=made.certification.sub)
+    (waiting,) = ask(made, worker, about)
+    assert step(waiting)[0] is Verdict.CANNOT_TELL
+    assert waiting.overall is Verdict.CANNOT_TELL
+    worker = world.running()  # the node's end stopped the other
+    anchor(log, worker, log.size - 4)
+    anchored, beyond = ask(made, worker, about, later)
     assert anchored.overall is Verdict.VALID, anchored.as_text()
     assert 10 in anchored.required
-    assert step(later)[0] is Verdict.CANNOT_TELL
-    assert later.overall is Verdict.CANNOT_TELL
-    (waiting,) = ask(made, world, ITEM, finality="depth:1000")
-    assert step(waiting)[0] is Verdict.CANNOT_TELL
-    assert "not final" in step(waiting)[1]
+    assert BY_NODE in anchored.rests_on
+    assert step(beyond)[0] is Verdict.CANNOT_TELL
+    assert "waits for the next anchor" in step(beyond)[1]
+
+
+def test_the_answer_needs_no_chain_once_the_evidence_is_kept(made: Made, world: World):
+    log, worker = working(made, world)
+    anchor(log, worker, log.size - 1)
+    worker.stop()
+    world.chain.stop()
+    (report,) = ask(made, world.worker(), Request(subject=ITEM))
+    assert report.overall is Verdict.VALID, report.as_text()
 
 
 def test_a_chain_that_holds_another_tree_is_a_contradiction(made: Made, world: World):
-    world.log = log = Anchored(made, keep=40)
-    world.deployment = world.deploy()
-    world.anchor_as(log, 60)
-    (report,) = ask(made, world, ITEM)
+    log, worker = working(made, world, keep=40)
+    anchor(log, worker, 60)
+    (report,) = ask(made, worker, Request(subject=ITEM))
     assert step(report)[0] is Verdict.INVALID
-    assert "forked" in step(report)[1]
     assert report.overall is Verdict.INVALID
 
 
-def test_a_chain_that_knows_more_shows_a_rollback(made: Made, world: World):
-    world.log = log = Anchored(made)
-    world.deployment = world.deploy()
-    world.anchor_as(log, log.size + 50)
-    (report,) = ask(made, world, ITEM)
-    assert step(report)[0] is Verdict.INVALID
-    assert "rolled back" in step(report)[1]
+def test_a_chain_in_dispute_with_the_log_vouches_for_nothing(made: Made, world: World):
+    log, worker = working(made, world)
+    anchor(log, worker, log.size - 4)
+    (before,) = ask(made, worker, Request(subject=ITEM))
+    assert before.overall is Verdict.VALID
+    world.anchor_as(Anchored(made, keep=log.size - 4), log.size + 3)  # somebody else's continuation
+    worker = world.running()
+    wait_until(lambda: worker.status().state is WorkerState.DISPUTED)
+    (report,) = ask(made, worker, Request(subject=ITEM))
+    assert step(report)[0] is Verdict.CANNOT_TELL
+    assert "nobody vouches" in step(report)[1]
+    assert report.overall is Verdict.CANNOT_TELL
 
 
-def test_a_contract_that_does_not_know_the_log_or_is_gone_says_nothing(made: Made, world: World):
-    (unknown,) = ask(made, world, ITEM)
-    assert step(unknown)[0] is Verdict.CANNOT_TELL
-    assert "does not know this log" in step(unknown)[1]
-    world.empty_the_chain()
-    (gone,) = ask(made, world, ITEM)
-    assert step(gone)[0] is Verdict.CANNOT_TELL
-    assert gone.overall is Verdict.CANNOT_TELL
+def test_a_bundle_taken_away_is_valid_while_its_block_is_remembered_and_under_a_policy_that_pins_it(
+    made: Made, world: World
+):
+    log, worker = working(made, world)
+    anchor(log, worker, log.size - 1)
+
+    async def story() -> tuple[bytes, Report, Report, Report]:
+        async with Node(made.config) as node:
+            node.anchors = worker
+            raw = await evidence(node, ITEM, None)
+            found = worker.evidence_for(log.size)
+            assert found is not None
+            world.rpc().call("anvil_mine", "0x3")
+            wait_until(lambda: worker.evidence_for(log.size) != found)
+            chain = ChainPolicy(
+                "ethereum", worker.identity.chain_id, bytes.fromhex(worker.identity.contract[2:]),
+                worker.identity.code_hash, block_hashes(found[1]),
+            )  # fmt: skip
+            given = Policy((LogTrust(node.log_id, None, SUITES),), chains=(chain,), trust_operator_state=True)
+            verifier = OnlineVerifier(node)
+            own = await verifier.verify(lambda: Request(bundle=raw))
+            pinned = await verifier.verify(lambda: Request(bundle=raw, policy=dump_policy(given)))
+            stand, trust = stand_of(node), replace(own_trust(node), blocks=())
+            forgotten = await asyncio.to_thread(examine, stand, trust, Request(bundle=raw), made.world.now)
+            return raw, own, pinned, forgotten
+
+    _, own, pinned, forgotten = asyncio.run(story())
+    assert own.overall is Verdict.VALID, own.as_text()
+    assert pinned.overall is Verdict.VALID, pinned.as_text()
+    assert BY_NODE in own.rests_on
+    assert BY_NODE not in pinned.rests_on
+    assert step(forgotten)[0] is Verdict.CANNOT_TELL

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from ledger.errors import CorruptError, MalformedError
 from ledger.log.proofs import inclusion_proof, verify_inclusion
+from ledger.log.tiles import TileRef
 from ledger.log.tree import EMPTY_ROOT, leaf_hash, root_of
+from ledger.store import tiles
 from ledger.store.durable import StorageError
 from ledger.store.tiles import TileReader, TileWriter, write_checkpoint
 
@@ -197,3 +199,22 @@ def test_the_checkpoint_is_replaced_whole(tmp_path: Path):
     for bad in (b"", bytes(2**20 + 1)):
         with pytest.raises(MalformedError):
             write_checkpoint(tmp_path, bad)
+
+
+def test_a_tile_that_becomes_full_while_it_is_looked_for_is_found(tmp_path: Path, monkeypatch):
+    """A node reads logged entries for repeated acts while its publisher writes."""
+    writer = grown(tmp_path, 200)
+    list_partials, flushed = tiles._partial_widths, []
+
+    def list_after_the_writer_was_there(folder: Path, wanted: TileRef) -> list[int]:
+        if not flushed:
+            more = [b"entry %d" % number for number in range(200, 300)]
+            writer.extend(more, list(map(leaf_hash, more)))
+            flushed.append(writer.flush())
+        return list_partials(folder, wanted)
+
+    monkeypatch.setattr(tiles, "_partial_widths", list_after_the_writer_was_there)
+    assert TileReader(tmp_path).entry(100)
+    assert flushed
+    with pytest.raises(CorruptError):
+        TileReader(tmp_path).entry(5_000)

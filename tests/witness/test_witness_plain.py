@@ -7,11 +7,13 @@ import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.http.witness import THREADS
 from ledger.errors import MalformedError, RefusedStartError
 from ledger.evidence.split_view import LogIdentity, verify_split_view
 from ledger.log.checkpoint import Checkpoint, open_cosigned
@@ -21,7 +23,7 @@ from ledger.state.records import KeyRef
 from ledger.store.durable import StorageError
 from ledger.store.lock import CheckpointLock
 from node.config import ConfigError
-from node.witness.folder import WitnessFolder, origin_hash
+from node.witness.folder import KnownLog, WitnessFolder, origin_hash
 from node.witness.request import MAX_BODY, SIZE_TYPE, AddCheckpoint, read_size, write_request
 from node.witness.witness import Answer, Witness
 from tests.witness.serving import files_at
@@ -365,3 +367,37 @@ def test_a_name_that_is_no_key_name_makes_no_witness(tmp_path: Path):
         with pytest.raises(MalformedError):
             make_witness(tmp_path / "w", name=name)
     assert not (tmp_path / "w").exists()
+
+
+class Slow:
+    """An examiner that takes its time over one log."""
+
+    def __init__(self, origin: str) -> None:
+        self.origin = origin
+        self.asked, self.enough = Event(), Event()
+
+    def examine(self, _known: KnownLog, checkpoint: Checkpoint, _note: bytes, _now: Callable[[], int]) -> None:
+        if checkpoint.origin == self.origin:
+            self.asked.set()
+            self.enough.wait(30)
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_log_that_is_slow_to_examine_does_not_take_the_turns_of_others(tmp_path: Path):
+    other = ToyLog("log.example/other")
+    make_witness(tmp_path / "w", (LOG.vkey, ""), (other.vkey, ""))
+    home, slow = WitnessFolder(tmp_path / "w"), Slow(LOG.origin)
+    with home.open_logs() as logs:
+        witness = Witness(home.signer(home.settings()), NAME, logs, StillClock(), slow)
+        with ThreadPoolExecutor(THREADS) as pool:
+            try:
+                crowd = [pool.submit(witness.add_checkpoint, LOG.request(0, 5)) for _ in range(4 * THREADS)]
+                assert slow.asked.wait(5)
+                assert pool.submit(witness.add_checkpoint, other.request(0, 5)).result(3).status == 200
+            finally:
+                slow.enough.set()
+            statuses = [one.result().status for one in crowd]
+    assert statuses.count(200) == 1
+    assert set(statuses) <= {200, 409, 503}

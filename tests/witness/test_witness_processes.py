@@ -17,8 +17,9 @@ from typing import Any
 
 import httpx
 
+from api.answers import check_inclusion
 from api.cli.main import main
-from api.client import Client, check_inclusion
+from api.client import Client
 from ledger.log.checkpoint import open_cosigned
 from ledger.log.notes import COSIGNATURE, ED25519, Vkey
 from ledger.log.policy import TlogPolicy

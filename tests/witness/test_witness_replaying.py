@@ -211,6 +211,17 @@ def test_what_was_cosigned_is_cosigned_again_when_its_manifest_is_old(
     assert log.submit(witness, size).status == 200  # freshness: nothing in it changed
 
 
+def test_a_log_that_broke_its_rules_is_not_vouched_for_anew(witness: Witness, log: ServedLog):
+    """Not even for the checkpoint that was cosigned before: a reader would take the log for a live and honest one."""
+    size = log.write()
+    assert log.submit(witness, 0).status == 200
+    honest = log.note(size)
+    log.world.close(NOW)
+    log.write([*log.world.entries[:-1], log.world.entries[-1][:-1] + b"?"])
+    assert log.submit(witness, size).status == 422
+    assert witness.add_checkpoint(write_request(size, [], honest)).status == 422
+
+
 def test_a_log_that_does_not_serve_what_it_signed_is_not_accused(witness: Witness, log: ServedLog, tmp_path: Path):
     log.write()
     bundle = next(log.folder.glob("tile/entries/**/*.p/*"))

@@ -31,12 +31,15 @@ __all__ = [
     "ChainRequest",
     "ChainSeal",
     "ChainUntrustedError",
+    "block_hashes",
     "check_chain_evidence",
     "check_request",
 ]
 
 KINDS: Final[dict[str, Callable[[list[Any], ChainPolicy, bytes], ChainFacts]]] = {ethereum.KIND: ethereum.check}
 """Checkers by kind: the decoded array, the policy, the log id."""
+BLOCKS: Final[dict[str, Callable[[list[Any]], tuple[bytes, ...]]]] = {ethereum.KIND: ethereum.block_hashes}
+"""Readers of the block's hashes by kind: the decoded array."""
 
 
 def check_chain_evidence(evidence: bytes, policy: ChainPolicy, log_id: bytes) -> ChainFacts:
@@ -48,9 +51,7 @@ def check_chain_evidence(evidence: bytes, policy: ChainPolicy, log_id: bytes) ->
         ChainUntrustedError: nobody whom the policy names vouches for the header, or the kind is not the policy's.
 
     """
-    items = cbor.decode(evidence, max_size=MAX_EVIDENCE)
-    if type(items) is not list or not items or type(items[0]) is not str:
-        raise MalformedError("chain evidence is an array that begins with its kind")
+    items = _read(evidence)
     check = KINDS.get(items[0])
     if check is None or items[0] != policy.kind:
         raise ChainUntrustedError(
@@ -58,6 +59,25 @@ def check_chain_evidence(evidence: bytes, policy: ChainPolicy, log_id: bytes) ->
             remedy="Ask for evidence of the chain that the policy names",
         )
     return check(items, policy, log_id)
+
+
+def block_hashes(evidence: bytes) -> tuple[bytes, ...]:
+    """The hashes of the block under which evidence was taken, for those who pin it; MalformedError for another form.
+
+    Nothing is checked. What a kind hashes in one way only has one hash.
+    """
+    items = _read(evidence)
+    find = BLOCKS.get(items[0])
+    if find is None:
+        raise MalformedError(f"no block of evidence of the kind {items[0][:40]!r} can be pinned")
+    return find(items)
+
+
+def _read(evidence: bytes) -> list[Any]:
+    items = cbor.decode(evidence, max_size=MAX_EVIDENCE)
+    if type(items) is not list or not items or type(items[0]) is not str:
+        raise MalformedError("chain evidence is an array that begins with its kind")
+    return items
 
 
 def check_request(

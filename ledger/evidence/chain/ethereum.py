@@ -92,6 +92,11 @@ def check(items: list[Any], policy: ChainPolicy, log_id: bytes) -> ChainFacts:
     )
 
 
+def block_hashes(items: list[Any]) -> tuple[bytes, ...]:
+    """The hashes that the evidence's block may have; see `ledger.evidence.chain.block_hashes`."""
+    return Header.decode(_read(items).header).hashes
+
+
 def slots(log_id: bytes, size: int, requested: Sequence[bytes] = ()) -> list[bytes]:
     """Slots, 32 bytes each, whose proofs the evidence may need: the seal's three too, which only a sealed log uses."""
     return [

@@ -14,6 +14,7 @@ from ledger.state.records import (
     TemplateRecord,
 )
 from ledger.state.rules1.context import ROOT, Act, check_prefix
+from ledger.state.view import View
 from ledger.statements import subjects
 
 REVOKED = "revoked"
@@ -68,7 +69,8 @@ def _check_reclaim(act: Act, scheme: str, current: DelegationRecord | None, *, r
         if reclaim:
             raise refuse(Reason.NOTHING_TO_RECLAIM, where="claims.reclaim")
         return
-    if not any(link is None or link.state == REVOKED or link.exp <= act.time for link in _links(act, scheme, current)):
+    found = links(act.view, scheme, current)
+    if not any(link is None or link.state == REVOKED or link.exp <= act.time for link in found):
         raise refuse(Reason.DELEGATION_EXISTS, f"Held by {current.holder}.", where="claims.sub")
     if not reclaim:
         raise refuse(Reason.RECLAIM_REQUIRED, where="claims.sub")
@@ -127,7 +129,7 @@ def check_chain(act: Act, scheme: str, delegation: DelegationRecord, right: str)
     Above the first link the right that matters is that of delegating, and the right itself.
     """
     needed = {right}
-    for link in _links(act, scheme, delegation):
+    for link in links(act.view, scheme, delegation):
         if link is None:
             detail = "One above it was given anew since; what was given before ended with that."
             raise refuse(Reason.DELEGATION_NOT_LIVE, detail, where="claims.delegation")
@@ -138,12 +140,12 @@ def check_chain(act: Act, scheme: str, delegation: DelegationRecord, right: str)
         needed = {right, "delegate"}
 
 
-def _links(act: Act, scheme: str, delegation: DelegationRecord) -> Iterator[DelegationRecord | None]:
+def links(view: View, scheme: str, delegation: DelegationRecord) -> Iterator[DelegationRecord | None]:
     """The delegation and those above it up to the root; None at the end where one above was given anew since."""
     link = delegation
     yield link
     while link.parent != ROOT:
-        above = act.view.read(DelegationRecord, scheme, link.parent)
+        above = view.read(DelegationRecord, scheme, link.parent)
         if above is None or above.generation != link.parent_generation:
             yield None
             return

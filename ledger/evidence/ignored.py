@@ -1,0 +1,104 @@
+"""Ignored statements: three files that show that a log was asked in public and went on without (DESIGN section 7).
+
+Owns the judgement over the statement as its issuer signed it, chain evidence of the `request` for its leaf, and a
+bundle with the whole history of what the statement is about. A log may refuse what its rules refuse, so the rules are
+asked, on the state that the bundle proves: what they read has to be in it, as for a change of status it is. Trusts the
+policy and nothing else: its chains for the request, its witnesses and auditors for the bundle, because a log may put
+off its next anchor. A log that was slow is told from one that was unwilling by `patience` alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ledger.errors import LedgerError, Rejection
+from ledger.evidence.bundle import Bundle
+from ledger.evidence.chain import ChainRequest, check_request
+from ledger.evidence.history import BundleView, Claims
+from ledger.evidence.policy import Policy
+from ledger.evidence.report import Report, Verdict
+from ledger.evidence.verifier import Verification, verify_history
+from ledger.state.transition import transition, verify_signature
+from ledger.statements import Statement, decode_statement
+
+
+class NotIgnoredError(LedgerError):
+    """The files are in form, but do not show that the statement was ignored."""
+
+    code = "not-ignored"
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """A statement that a log went on without: its `size` lacked it still at the time `shown`, Unix seconds."""
+
+    statement: Statement
+    request: ChainRequest
+    size: int
+    shown: int
+
+
+def check_ignored(raw: bytes, evidence: bytes, bundle: bytes, policy: Policy, now: int, patience: int) -> Ignored:
+    """Return what shows that the log ignored the statement `raw` for more than `patience` seconds after the request.
+
+    `evidence` is that of a chain in the policy, `now` the verifier's clock.
+
+    Raises:
+        MalformedError: one of the files is not in form.
+        ChainInvalidError, ChainUntrustedError: as `check_request`.
+        NotIgnoredError: the bundle is not valid or is about something else, the statement is in the log, its rules
+            refuse it, or it was not asked for, or only a moment before.
+
+    """
+    statement = decode_statement(raw)
+    held = Bundle.decode(bundle)
+    if (statement.aud, statement.sub) != (held.log_id.hex(), held.about):
+        raise NotIgnoredError("The bundle is about something else than the statement", where=held.about)
+    found = verify_history(bundle, replace(policy, chains=()), now)
+    if found.report.overall is not Verdict.VALID or found.checkpoint is None:
+        raise NotIgnoredError(f"The bundle's verdict is {found.report.overall.value}", where=held.about)
+    size, shown = found.checkpoint.size, _time(found.report)
+    request = _requested(evidence, policy, held.log_id, statement.leaf)
+    _require_absent(statement, found)
+    _require_admissible(statement, held, size)
+    if shown - request.time <= patience:
+        raise NotIgnoredError(
+            f"Only {shown - request.time} s after the request it may still come", where=f"size {size}"
+        )
+    return Ignored(statement, request, size, shown)
+
+
+def _time(report: Report) -> int:
+    """When the state was the newest: by the witnesses or the chain (step 14), else by the manifest (step 6)."""
+    times = [step.time for step in report.steps if step.number in {6, 14} and step.verdict is Verdict.VALID]
+    return max(time for time in times if time is not None)
+
+
+def _requested(evidence: bytes, policy: Policy, log_id: bytes, leaf: bytes) -> ChainRequest:
+    refused: LedgerError = NotIgnoredError("The policy names no chain", remedy="Name the chain that you trust")
+    for trusted in policy.chains:
+        try:
+            return check_request(evidence, trusted, log_id, leaf)[1]
+        except LedgerError as error:
+            refused = error
+    raise refused
+
+
+def _require_absent(statement: Statement, found: Verification) -> None:
+    """Nothing in the whole history is this act, in the very bytes or signed again."""
+    timelines = () if found.whole is None else found.whole.timelines
+    for change in (change for timeline in timelines for change in timeline.changes):
+        if change.statement.signed == statement.signed:
+            raise NotIgnoredError("The statement is in the log", where=f"entry {change.index}")
+
+
+def _require_admissible(statement: Statement, bundle: Bundle, size: int) -> None:
+    """The rules would admit it as the next entry."""
+    manifest = decode_statement(bundle.by_index[size - 1])
+    view = BundleView(Claims(bundle), manifest, size - 1)
+    try:
+        transition(view, statement, size, verify_signature)
+    except Rejection as error:
+        raise NotIgnoredError(f"The rules refuse the statement: {error.detail}", where=error.reason) from error
+    except LedgerError as error:
+        raise NotIgnoredError(f"Whether the rules admit it is not shown: {error.explain()}", where="bundle") from error
