@@ -253,12 +253,14 @@ class Client:
         """List anchors, newest first."""
         return read_list(self._json("GET", "/v1/anchors", params=_page(before, limit)), "anchors")
 
-    def anchor_evidence(self, size: int, block: int | None = None) -> bytes:
+    def anchor_evidence(self, size: int, block: int | None = None, requested: Sequence[bytes] = ()) -> bytes:
         """Get the chain evidence of the anchor at a size: the newest kept, or under `block`, which you trust.
 
+        With `requested` it also tells whether the admission of these leaves was requested on the chain.
         Check it with ledger.evidence.chain.check_chain_evidence: the node's word is worth nothing here.
         """
-        params = {} if block is None else {"block": block}
+        params: dict[str, Any] = {} if block is None else {"block": block}
+        params |= {"requested": [leaf.hex() for leaf in requested]} if requested else {}
         return self._send("GET", f"/v1/anchors/{size}/evidence", params=params, timeout=ANCHOR_SECONDS).content
 
     def anchor_now(self) -> dict[str, Any]:

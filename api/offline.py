@@ -18,18 +18,16 @@ from typing import Final
 
 from api.files import reading
 from ledger.errors import LedgerError, MalformedError, UnavailableError
-from ledger.evidence.bundle import FORMAT, MAX_BUNDLE
 from ledger.evidence.committed import Seen
+from ledger.evidence.container import BEGINNING, MAX_BUNDLE
 from ledger.evidence.messages import LANGUAGES
 from ledger.evidence.policy import MAX_POLICY, parse_policy
 from ledger.evidence.report import Verdict
 from ledger.evidence.verifier import Verification, verify
-from ledger.statements.cbor import encode
 
 EXITS: Final = {Verdict.VALID: 0, Verdict.INVALID: 1, Verdict.CANNOT_TELL: 4}
 """Exit codes, those of `tial`."""
 _USAGE: Final = 2
-_BEGINNING: Final = b"\x82" + encode(FORMAT)
 _MAX_MEMORY: Final = 16 << 20
 
 
@@ -63,7 +61,7 @@ def is_bundle(file: Path) -> bool:
     """Whether a file begins as bundles do; False where it cannot be read."""
     try:
         with file.open("rb") as stream:
-            return stream.read(len(_BEGINNING)) == _BEGINNING
+            return stream.read(len(BEGINNING)) == BEGINNING
     except OSError:
         return False
 

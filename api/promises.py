@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from ledger.errors import MalformedError, StorageError, UnavailableError
+from ledger.errors import MalformedError, UnavailableError
 from ledger.evidence.promise import MAX_LINE, Kept
+from ledger.store.durable import StorageError
 
 _OPEN: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
 
@@ -24,18 +25,18 @@ class PromiseFile:
         self._path = path
         self._stream: BinaryIO | None = None
 
-    def add(self, kept: Kept, *, instead: int | None = None) -> int:
-        """Add a line; with `instead`, the place of the newest one, in its stead. Returns the line's place.
+    def add(self, *kept: Kept, instead: int | None = None) -> int:
+        """Add lines; with `instead`, the place of the newest one, in its stead. Returns the place of the first.
 
         StorageError where the operating system refuses.
         """
-        line = kept.encode()
+        lines = b"".join(one.encode() for one in kept)
         try:
             if self._stream is None:
                 self._stream = _opened(self._path)
             stream = self._stream
             place = stream.seek(0, os.SEEK_END) if instead is None else stream.seek(instead)
-            stream.write(line)
+            stream.write(lines)
             stream.truncate()
             stream.flush()
             os.fsync(stream.fileno())

@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from ledger.errors import Rejection
 from ledger.state.places import place_of_statement
 from ledger.state.reasons import Reason, refuse
-from ledger.state.records import KIND_OF, BatchRecord, KeyRef, LogRecord, record_key
+from ledger.state.records import KIND_OF, BatchRecord, KeyRef, LogRecord, Part, record_key
 from ledger.state.rules1.log import log_did
 from ledger.state.transition import RULES, transition, verify_signature
-from ledger.state.view import Changes, Overlay
+from ledger.state.view import Changes, Overlay, View
 from ledger.statements import Draft, Statement, decode_statement, sign
 from ledger.store.index import Index
 from ledger.store.protocols import IndexUpdate
@@ -26,6 +27,7 @@ from node.document_check import DocumentCheck, Fitness
 from node.keyring import KeyRing
 from node.submission import Admitted, Outcome, Refused
 
+R = TypeVar("R")
 _NO_KEY = KeyRef(0, b"")
 
 
@@ -74,6 +76,22 @@ class KnownVerdict:
         return verify_signature(alg, key, message, signature)
 
 
+class _At:
+    """The state as it would be once the open batch is closed at `now`."""
+
+    __slots__ = ("_now", "_view")
+
+    def __init__(self, view: View, now: int) -> None:
+        self._view = view
+        self._now = now
+
+    def read(self, kind: type[R], *parts: Part) -> R | None:
+        record = self._view.read(kind, *parts)
+        if isinstance(record, BatchRecord):
+            return record._replace(number=record.number + 1, time=self._now)
+        return record
+
+
 class Admission:
     """Decides, numbers, and groups. See the module's docstring."""
 
@@ -99,6 +117,8 @@ class Admission:
         self._verdict = KnownVerdict()
         self._counts = counts
         self.documents = documents
+        self.lagging_at: int | None = None
+        """The clock, while log time is behind it and no batch is closed because nothing that waits could enter."""
         self._stored = size
         self._group = Group(size)
         log = self.view.read(LogRecord)
@@ -153,11 +173,24 @@ class Admission:
         verdict.statement, verdict.key, verdict.good = st if key else None, key, good
         try:
             self._refuse_what_stops_the_node(st)
+            if self.lagging_at is not None:  # for the reason alone: an old log time would call everything too new
+                transition(_At(self.view, self.lagging_at), st, self.size, verdict)
             changes = transition(self.view, st, self.size, verdict)
         except Rejection as error:
             return self._logged_before(st) or Refused(error)
         unfit = self.documents.judge(st, self.view, fitness)
         return Refused(unfit) if unfit is not None else Admitted(self._append(st, changes), st.leaf)
+
+    def hopeless(self, st: Statement, key: bytes, good: bool, now: int) -> bool:
+        """Whether the function would refuse a statement even if log time were `now`. Decides nothing; as `admit`."""
+        verdict = self._verdict
+        verdict.statement, verdict.key, verdict.good = st if key else None, key, good
+        try:
+            self._refuse_what_stops_the_node(st)
+            transition(_At(self.view, now), st, self.size, verdict)
+        except Rejection:
+            return True
+        return False
 
     def _refuse_what_stops_the_node(self, st: Statement) -> None:
         """The function may allow what this node could not go on after; the node may always refuse."""

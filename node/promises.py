@@ -1,9 +1,9 @@
 """Whether a log kept its promises: kept acknowledgements beside what it has published.
 
-Owns the comparison, and the split-view proof where a promise was broken. Reads a log that is served or mirrored through
-`node.follower`, every byte under the checkpoint. Trusts the log's id alone: its genesis hashes to it and names the first
-keys, and each later key is in an entry that the key before it signed. A node may hide such a change: then what it shows
-is signed by no known key, and nothing can be told. Follows DESIGN section 6, acknowledgements.
+Owns the comparison, and the split-view proof where a promise was broken. Reads a log that is served or mirrored
+through `node.follower`, every byte under the checkpoint. Trusts the log's id alone: its genesis hashes to it and names
+the first keys, and each later key is in an entry that the key before it signed. A node may hide such a change: then
+what it shows is signed by no known key, and nothing can be told. Follows DESIGN section 6, acknowledgements.
 """
 
 from __future__ import annotations
@@ -25,11 +25,14 @@ from ledger.log.notes import MAX_NOTE, Note
 from ledger.state.log_keys import LogKeys
 from ledger.statements import Statement, decode_statement, verify_statement_signature
 from ledger.statements.acknowledgement import Acknowledgement
+from ledger.statements.types import media_type
 from ledger.store.durable import read_bounded
 from node.follower import Fetch, Followed, UnverifiedError
 
 MAX_ANSWER: Final = 1 << 20
 MAX_CHANGES: Final = 256
+_MANIFEST: Final = media_type("manifest").encode()
+_LOG: Final = media_type("log").encode()
 
 
 class Standing(Enum):
@@ -84,7 +87,7 @@ class PublishedLog:
         """The manifest that closes an entry's batch, with its index; the entry's own where it is one."""
         if self._closed is None or not self._closed[0] <= index <= self._closed[1]:
             for at, raw in enumerate(self.followed.entries(index, self.size), index):
-                found = decode_statement(raw) if b"manifest" in raw else None
+                found = decode_statement(raw) if _MANIFEST in raw else None
                 if found is not None and found.type == "manifest":
                     self._closed = (index, at, found)
                     break
@@ -181,7 +184,7 @@ def _changes(followed: Followed, fetch: Fetch) -> Iterator[tuple[int, bytes]]:
         yield from ((index, followed.entry(index)) for index in _told(told) if index < followed.size)
         return
     for index, raw in enumerate(followed.entries(1, followed.size), 1):
-        if b"\x63log" in raw:  # the type as CBOR writes it; a statement of another type may hold it, too
+        if _LOG in raw:  # a statement of another type may hold the text, too
             yield index, raw
 
 
@@ -196,4 +199,3 @@ def _told(answer: bytes) -> list[int]:
     if len(changes) > MAX_CHANGES:
         raise UnverifiedError(f"the node tells of {len(changes)} changes of keys", where="v1/log")
     return changes
-

@@ -343,17 +343,19 @@ class Queries:
             )
         return found[1]
 
-    def prove_anchor(self, size: int, block: int) -> bytes:
+    def prove_anchor(self, size: int, block: int | None, requested: Sequence[bytes] = ()) -> bytes:
         """Chain evidence for the anchor of exactly this log size under one block, asked from the chain now.
+
+        Without a block the newest final one. With `requested` also whether these leaves were requested.
 
         Waits for the chain: not for the event loop. Raises NotFoundError where there is no such anchor at that block.
         """
         anchor = self.anchor(size)
         worker = self._node.anchors
-        if worker is None or block < anchor.block:
+        if worker is None or (block is not None and block < anchor.block):
             raise NotFoundError(
                 f"Size {size} is anchored in block {anchor.block}, not yet in block {block}",
                 where="block",
                 remedy="Name a later block",
             )
-        return worker.prove(size, block=block).evidence
+        return worker.prove(size, block=block, requested=requested).evidence

@@ -304,13 +304,16 @@ class Sequencer:
 
     def _must_close(self, now: int) -> bool:
         """Whether the open batch is closed before anything else is admitted."""
-        due = now > self.admission.log_time + MAX_LAG or not self.admission.begun
-        return bool(self._close_asked) or (due and self._may_admit())
+        return bool(self._close_asked) or (self._is_due(now) and self._may_admit(now))
+
+    def _is_due(self, now: int) -> bool:
+        return now > self.admission.log_time + MAX_LAG or not self.admission.begun
 
     def _decide(self, now: int, *, closing: bool) -> tuple[list[_Submission], list[asyncio.Future[int]], int]:
         """Decide about what waits; returns the submissions decided, who asked for a manifest, and the size at it."""
         admission = self.admission
         size = admission.close_batch(now, self._index.tree.current) if closing else 0
+        admission.lagging_at = None if closing or not self._is_due(now) else now
         closers, self._close_asked = self._close_asked, []
         taken: list[_Submission] = []
         count = 0
@@ -329,10 +332,21 @@ class Sequencer:
                 raise
         return taken, closers, size
 
-    def _may_admit(self) -> bool:
-        """Whether anything that waits could enter the log: what cannot must not make it grow by a manifest."""
-        waiting = (item for submission in self._queue for item in submission.items)
-        return not self.admission.sealed and any(isinstance(item, Decoded) for item in waiting)
+    def _may_admit(self, now: int) -> bool:
+        """Whether anything that waits could enter the log: what cannot must not make it grow by a manifest.
+
+        A good signature is the word of an enrolled party. Of anything else the function is asked, so that strangers
+        cannot keep an idle log growing, and being anchored; where they send a great deal, for a turn only.
+        """
+        if self.admission.sealed:
+            return False
+        loop = asyncio.get_running_loop()
+        until = loop.time() + MAX_TURN
+        waiting = (item for submission in self._queue for item in submission.items if isinstance(item, Decoded))
+        return any(
+            item.good or loop.time() > until or not self.admission.hopeless(item.statement, item.key, item.good, now)
+            for item in waiting
+        )
 
     async def _commit(
         self, group: Group, taken: list[_Submission], closers: list[asyncio.Future[int]], size: int

@@ -82,8 +82,8 @@ Grade = Annotated[str, typer.Option(help="Access to the documents: public, priva
 
 def add(app: typer.Typer) -> None:
     """Add the commands."""
-    command(app, "register", rich_help_panel="Assets")(register)
-    command(app, "certify", rich_help_panel="Assets")(certify)
+    command(app, "register", submits=True, rich_help_panel="Assets")(register)
+    command(app, "certify", submits=True, rich_help_panel="Assets")(certify)
 
 
 def register(
@@ -129,7 +129,7 @@ def register(
                 session.out({"subject": sub, "statement": raw.hex()}, f"{sub}: a statement of {len(raw)} bytes")
                 return
             _store(client, content, grade)
-            session.submitted(client.submit(raw), "registration", sub)
+            session.submit(client, raw)
             return
         columns = Columns(parse_map(mapping), tuple(template), _REGISTER, only_mapped)
         job = Registrations(desk, signer, columns, scheme=scheme, holder=holder, delegation=delegation)
@@ -196,7 +196,7 @@ def certify(
                 session.out(told, table(("certificate", ""), list(told.items())))
                 return
             _store(client, made.document, "public" if grade == "none" else grade)
-            session.submitted(client.submit(made.statement), "certification", made.subject)
+            session.submit(client, made.statement)
             return
         if grade == "none":
             raise UsageError("A certification needs its document on the node", where="--grade")

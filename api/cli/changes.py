@@ -13,7 +13,6 @@ from api.cli.context import Session, command
 from api.cli.errors import UsageError
 from api.cli.options import NO_FILES, DraftFile, KeyFile, PartyDid, RootKeys, consenting, root_signer, seconds
 from ledger.crypto.suites import Signer
-from ledger.statements import decode_statement
 from ledger.statements.types import STATES
 
 consent_app = typer.Typer(
@@ -24,8 +23,8 @@ _ActFile = Annotated[Path, typer.Argument(metavar="ACT", help="File that was wri
 
 def add(app: typer.Typer) -> None:
     """Add the commands."""
-    command(app, "status", rich_help_panel="Assets")(status)
-    command(app, "transfer", rich_help_panel="Assets")(transfer)
+    command(app, "status", submits=True, rich_help_panel="Assets")(status)
+    command(app, "transfer", submits=True, rich_help_panel="Assets")(transfer)
     app.add_typer(consent_app, name="consent", rich_help_panel="Rights")
 
 
@@ -125,14 +124,12 @@ def consent_show(session: Session, file: _ActFile) -> None:
     session.show_act(act, f"{len(act.consents)} consents", file=str(file))
 
 
-@command(consent_app, "submit")
+@command(consent_app, "submit", submits=True)
 def consent_submit(session: Session, file: _ActFile, key: KeyFile) -> None:
     """Sign an act that has its consents, and submit it."""
     _submit(session, Act.load(file), session.key(key))
 
 
 def _submit(session: Session, act: Act, signer: Signer) -> None:
-    raw = act.signed(signer)
-    statement = decode_statement(raw)
     with session.client() as client:
-        session.submitted(client.submit(raw), statement.type, statement.sub)
+        session.submit(client, act.signed(signer))

@@ -19,7 +19,7 @@ import orjson
 import typer
 
 from api.cli.errors import UsageError, printable
-from ledger.errors import KeyFileError
+from ledger.errors import KeyFileError, MalformedError
 from ledger.evidence.messages import moment
 
 if TYPE_CHECKING:
@@ -66,6 +66,14 @@ PassphraseOption = Annotated[
         rich_help_panel=_COMMON,
     ),
 ]
+ReceiptOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--receipt",
+        metavar="FILE",
+        help="Add the statement and what the log promised to this file, for `tial promise check`",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine output on stdout", rich_help_panel=_COMMON)]
 
 
@@ -79,11 +87,13 @@ class Session:
         passphrase_file: Path | None = None,
         *,
         as_json: bool = False,
+        receipt: Path | None = None,
     ) -> None:
         self._config_path = config
         self._url = url
         self._passphrase_file = passphrase_file
         self.as_json = as_json
+        self._receipt = receipt
 
     # -- configuration and node -----------------------------------------------------------------------------------
 
@@ -181,9 +191,41 @@ class Session:
             self.write(out, act.encode())
             self.show_act(act, f"Written to {out}; next: tial consent sign {out} --key KEY", file=str(out))
             return
-        self.submitted(desk.client.submit(act.signed(signer)), draft.type, draft.sub)
+        self.submit(desk.client, act.signed(signer))
 
-    def submitted(self, receipt: Receipt, kind: str, sub: str) -> None:
+    def submit(self, client: Client, raw: bytes) -> None:
+        """Submit a statement and say where it stands; with --receipt keep it first, then what the log promised."""
+        from ledger.statements import decode_statement  # noqa: PLC0415 - for commands that need it only
+
+        statement = decode_statement(raw)
+        receipt = client.submit(raw) if self._receipt is None else self._submit_and_keep(client, raw, self._receipt)
+        self._submitted(receipt, statement.type, statement.sub)
+
+    def _submit_and_keep(self, client: Client, raw: bytes, path: Path) -> Receipt:
+        """A statement that is not answered, or refused, stays in the file: a `request` on the chain needs it."""
+        from api.answers import check_acknowledgement  # noqa: PLC0415 - for this option only
+        from api.promises import PromiseFile  # noqa: PLC0415
+        from ledger.evidence.promise import Kept, Promised  # noqa: PLC0415
+        from ledger.log.tree import leaf_hash  # noqa: PLC0415
+
+        info = client.log()
+        file = PromiseFile(path)
+        try:
+            place = file.add(Kept(info.log_id, raw))
+            receipt = client.submit(raw)
+            run, where = receipt.run, f"entry {receipt.index}"
+            if run is None:
+                raise MalformedError("The node acknowledged an entry without its signature", where=where)
+            if receipt.leaf != leaf_hash(raw) and not receipt.duplicate:
+                raise MalformedError("The node took another statement than was sent", where=where)
+            check_acknowledgement(info, run, [receipt.leaf])
+            promised = Promised(run.first, (receipt.leaf,), run.acknowledgement, run.proof)
+            file.add(Kept(info.log_id, raw, promised), instead=place)
+        finally:
+            file.close()
+        return receipt
+
+    def _submitted(self, receipt: Receipt, kind: str, sub: str) -> None:
         """Say where a statement stands."""
         self.out(
             {
@@ -247,8 +289,11 @@ class Session:
             raise UsageError(f"Cannot write: {error.strerror}", where=str(path)) from error
 
 
-def command(app: typer.Typer, name: str, **settings: Any) -> Callable[[_F], _F]:
-    """Make a function a command of `app`: it takes a Session first; the options of every command are added."""
+def command(app: typer.Typer, name: str, *, submits: bool = False, **settings: Any) -> Callable[[_F], _F]:
+    """Make a function a command of `app`: it takes a Session first; the options of every command are added.
+
+    One that `submits` a statement by `Session.submit` has --receipt, too.
+    """
 
     def decorate(function: _F) -> _F:
         signature = inspect.signature(function, eval_str=True)
@@ -260,6 +305,8 @@ def command(app: typer.Typer, name: str, **settings: Any) -> Callable[[_F], _F]:
             inspect.Parameter("passphrase_file", keyword, default=None, annotation=PassphraseOption),
             inspect.Parameter("as_json", keyword, default=False, annotation=JsonOption),
         ]
+        if submits:
+            common.insert(0, inspect.Parameter("receipt", keyword, default=None, annotation=ReceiptOption))
 
         @wraps(function)
         def run(**values: Any) -> None:

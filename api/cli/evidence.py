@@ -20,7 +20,8 @@ from api.cli.proofs import is_index, read_bounded
 from api.files import reading
 from ledger.crypto.suites import SUITES
 from ledger.evidence.audit_report import auditor_kid
-from ledger.evidence.bundle import MAX_AUDIT, MAX_BUNDLE, MAX_DOCUMENT, MAX_SEAL, Bundle, Document
+from ledger.evidence.bundle import MAX_AUDIT, MAX_DOCUMENT, MAX_SEAL, Bundle, Document
+from ledger.evidence.container import MAX_BUNDLE
 from ledger.evidence.policy import PLAIN, REPLAYING, LogTrust, Policy, Witnesses
 from ledger.evidence.policy_text import dump_policy
 from ledger.evidence.seal import Seal

@@ -21,7 +21,8 @@ from api.client import Client
 from api.files import reading
 from ledger.crypto.suites import SUITES
 from ledger.errors import MalformedError
-from ledger.evidence.bundle import MAX_BUNDLE, Bundle
+from ledger.evidence.bundle import Bundle
+from ledger.evidence.container import MAX_BUNDLE
 from ledger.evidence.messages import moment
 from ledger.evidence.policy import MAX_POLICY, LogTrust, Policy, parse_policy
 from ledger.evidence.report import ABSENCE, Verdict

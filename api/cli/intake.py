@@ -1,8 +1,10 @@
 """The bulk job: rows in; statements signed, sent and answered; what was rejected written beside the input.
 
-Owns two files beside the input. `<input>.tial-state` lists the rows that the log accepted, under the input's SHA-256,
+Owns three files beside the input. `<input>.tial-state` lists the rows that the log accepted, under the input's SHA-256,
 so that a job which was cut off goes on with --resume and repeats nothing. `<input>.rejected.csv` holds rejected rows
-with their reasons; mended, it is an input itself. Memory is bounded: three chunks, one bit a row to resume.
+with their reasons; mended, it is an input itself. `<input>.tial-acks` keeps the log's signed acknowledgements and the
+leaves that they are for, for `tial promise check`: some 50 bytes a row, only ever added to. Memory is bounded: three
+chunks, one bit a row to resume.
 
 A row whose answer was lost is refused as known when it is sent again; it counts as accepted if the log holds exactly
 what the row says (`Job.is_ours`).
@@ -26,7 +28,9 @@ from api.answers import ItemResult, LogInfo, Receipt, Refused, Run, check_acknow
 from api.cli.errors import UsageError
 from api.cli.rows import ADDED, BadRow, Row, Source
 from api.client import BULK, Client
+from api.promises import PromiseFile
 from ledger.errors import MalformedError
+from ledger.evidence.promise import Kept, Promised
 from ledger.log.tree import leaf_hash
 
 STATE_FORMAT: Final = "tial-intake-v1"
@@ -223,6 +227,7 @@ class Intake:
         self._grade = grade
         self._advance = advance
         self.summary = Summary()
+        self._promises = PromiseFile(Path(f"{source.path}.tial-acks"))
 
     def dry_run(self) -> Summary:
         """Make every statement, send none, write nothing."""
@@ -255,6 +260,7 @@ class Intake:
                 self._rescue(waiting, state, rejects)
                 rejects.close()
                 state.close()
+                self._promises.close()
         self.summary.seconds = monotonic() - began
         return self.summary
 
@@ -307,7 +313,9 @@ class Intake:
         sent = [made.statement for made, digest in zip(chunk, stored, strict=True) if not isinstance(digest, Refused)]
         answers = iter(list(self._client.submit_many(sent)))
         results = [digest if isinstance(digest, Refused) else next(answers) for digest in stored]
-        _check(self._info, results, [leaf_hash(made.statement) for made in chunk])
+        promised = _check(self._info, results, [leaf_hash(made.statement) for made in chunk])
+        if promised:
+            self._promises.add(*(Kept(self._info.log_id, promised=one) for one in promised))
         return results
 
     def _settle(self, chunk: list[Prepared], future: Future[list[ItemResult]], state: State, rejects: Rejects) -> None:
@@ -336,7 +344,7 @@ class Intake:
             rejects.add(number, cells, refused)
 
 
-def _check(info: LogInfo, results: list[ItemResult], sent: list[bytes]) -> None:
+def _check(info: LogInfo, results: list[ItemResult], sent: list[bytes]) -> list[Promised]:
     """Check the log's signed acknowledgement of everything that it says it took; `sent` are our leaf hashes."""
     leaves: dict[int, bytes] = {}
     runs: dict[int, Run] = {}
@@ -348,8 +356,12 @@ def _check(info: LogInfo, results: list[ItemResult], sent: list[bytes]) -> None:
                 raise MalformedError("The node acknowledged an entry without its signature", where=str(result.index))
             leaves[result.index] = result.leaf
             runs[result.run.first] = result.run
+    promised = []
     for run in runs.values():
-        check_acknowledgement(info, run, [leaves[index] for index in range(run.first, run.first + run.count)])
+        covered = tuple(leaves[index] for index in range(run.first, run.first + run.count))
+        check_acknowledgement(info, run, covered)
+        promised.append(Promised(run.first, covered, run.acknowledgement, run.proof))
+    return promised
 
 
 def file_digest(path: Path) -> tuple[str, int]:

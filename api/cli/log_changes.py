@@ -59,7 +59,7 @@ def next_keys(
     session.out(told, *told.items(), "Start the node again, then: tial log rotate-keys")
 
 
-@command(log_app, "rotate-keys")
+@command(log_app, "rotate-keys", submits=True)
 def rotate_keys(session: Session, *, root: RootKeys = NO_FILES, draft: DraftFile = None) -> None:
     """Change the log's keys to the next ones of tial.toml: with the root's keys at hand, or by way of a file.
 
@@ -99,7 +99,7 @@ def adopt_keys(session: Session) -> None:
     session.out(adopted, *adopted.items(), "Give log.json to those who check the log, witnesses first.")
 
 
-@command(log_app, "seal")
+@command(log_app, "seal", submits=True)
 def log_seal(
     session: Session,
     *,
@@ -126,8 +126,7 @@ def _conclude(
         session.write(draft, act.encode())
         session.show_act(act, f"Written to {draft}; next: tial consent sign {draft} --key KEY", file=str(draft))
         return
-    described = act.describe()
-    session.submitted(client.submit(act.signed(current)), "log", str(described["claims"]["sub"]))
+    session.submit(client, act.signed(current))
 
 
 def _next(session: Session, path: str, in_force: bytes) -> Signer | None:

@@ -48,6 +48,8 @@ PARTS: Final = (
     _Part("evidence", ("evidence", "policy")),
     _Part("seal", ("seal",), _PROOFS),
     _Part("history", ("history",)),
+    _Part("promise", ("promise",), _PROOFS),
+    _Part("request", ("request",), _PROOFS),
     _Part("audit", ("mirror", "audit", "audit-report", "monitor", "split-view")),
     _Part("receipts", ("receipt",), _PROOFS),
     _Part("state", ("proof",), _PROOFS),

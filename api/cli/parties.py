@@ -16,7 +16,7 @@ app = typer.Typer(help="Enrol parties and rotate their keys.", no_args_is_help=T
 _KID_DIGITS = 64
 
 
-@command(app, "enrol")
+@command(app, "enrol", submits=True)
 def enrol(
     session: Session,
     *,
@@ -52,7 +52,7 @@ def enrol(
         session.conclude(desk, act, signer, agreeing, out=draft)
 
 
-@command(app, "rotate")
+@command(app, "rotate", submits=True)
 def rotate(
     session: Session,
     *,

@@ -34,9 +34,9 @@ _MAX_SCHEMA = 1 << 20
 
 def add(app: typer.Typer) -> None:
     """Add the commands."""
-    command(app, "delegate", rich_help_panel="Rights")(delegate)
+    command(app, "delegate", submits=True, rich_help_panel="Rights")(delegate)
     app.add_typer(template_app, name="template", rich_help_panel="Rights")
-    command(app, "accredit", rich_help_panel="Rights")(accredit)
+    command(app, "accredit", submits=True, rich_help_panel="Rights")(accredit)
 
 
 def delegate(
@@ -72,7 +72,7 @@ def delegate(
         session.conclude(desk, act, signer, others, out=draft)
 
 
-@command(template_app, "add")
+@command(template_app, "add", submits=True)
 def template_add(
     session: Session,
     *,
@@ -103,7 +103,7 @@ def template_add(
         session.conclude(desk, desk.template(ref, industry, digest, body), signer)
 
 
-@command(template_app, "withdraw")
+@command(template_app, "withdraw", submits=True)
 def template_withdraw(
     session: Session,
     *,

@@ -20,7 +20,8 @@ from api.offline import is_bundle
 from ledger.crypto import bls12381
 from ledger.crypto.suites import SUITES
 from ledger.errors import MalformedError
-from ledger.evidence.bundle import MAX_BUNDLE, MAX_SEAL, Bundle
+from ledger.evidence.bundle import MAX_SEAL, Bundle
+from ledger.evidence.container import MAX_BUNDLE
 from ledger.evidence.policy import MAX_POLICY, LogTrust, Policy, parse_policy
 from ledger.evidence.policy_text import member_text
 from ledger.evidence.report import Verdict

@@ -1,4 +1,4 @@
-"""The demonstration: a second-level node, two enterprises, certifiers, a chain, and somebody who checks it all."""
+"""The demonstration: a second-level node, two enterprises, certifiers, witnesses, a chain, and those who check."""
 
 from __future__ import annotations
 

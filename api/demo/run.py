@@ -123,7 +123,8 @@ def run(folder: Path, screen: Screen, *, items: int = ITEMS, certificates: int =
     screen.title(
         "tial demo",
         "A second-level node of the industrial internet identifier system, two enterprises, an accreditor, a certifier"
-        " and a regulator. Real keys, a real log, a real contract on a real (embedded) chain.",
+        " and a regulator; then strangers who believe none of them. Real keys, a real log, real witnesses, a real"
+        " contract on a real (embedded) chain.",
     )
     stage, cast = Stage(folder), make_cast()
     screen.names = {party.did: party.name for party in cast.parties}
@@ -172,7 +173,7 @@ def _choose(items: int, certificates: int) -> tuple[dict[str, list[Item]], list[
 
 
 def _set_up(stage: Stage, cast: Cast, screen: Screen) -> Setting:
-    screen.act(1, f"A log, a chain, a node  ({stage.folder})")
+    screen.act(1, f"A log, a chain, two witnesses, a node  ({stage.folder})")
     with screen.step("folder cleared, keys of 10 parties made and encrypted"):
         stage.clear()
         stage.make_keys(cast)

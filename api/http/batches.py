@@ -14,6 +14,7 @@ from api.http.describe import binary_answer, parameter, parameters, problems, sa
 from api.http.limits import plain_number, query_number, require_operator
 from api.http.problems import NoChainError
 from api.http.render import json_response
+from ledger.errors import MalformedError
 from node.node import Node
 from node.outbox import AnchorRecord
 from node.queries import BatchView, Queries
@@ -21,6 +22,9 @@ from node.queries import BatchView, Queries
 router = APIRouter(tags=["batches and anchors"])
 
 MAX_PAGE = 100
+MAX_REQUESTED = 16
+_LEAF_DIGITS = 64
+_HEX = frozenset("0123456789abcdef")
 CBOR = "application/cbor"
 _ANCHOR = {
     "size": 4800, "root": "77…", "state": "done", "tx": "c0…", "block": 42, "time": 1780000010, "chain_id": 31337,
@@ -152,12 +156,14 @@ async def anchor(request: Request) -> Response:
     description=(
         "Deterministic CBOR: root, time and head of the anchor, proven under one block header. Without `block` the "
         "newest that the node keeps, also while its chain is down; with it the proof under the block that you trust, "
-        "asked from the chain now."
+        "asked from the chain now. With `requested` the evidence also tells whether, when and by whom the admission of "
+        "these leaves was requested in the contract; asked now, under the newest final block where none is named."
     ),
     responses=binary_answer("The evidence", CBOR) | problems(400, 404, 429, 503),
     openapi_extra=parameters(
         parameter("size", "path", "Log size", 4800),
         parameter("block", "query", "Number of a block", 42, required=False),
+        parameter("requested", "query", f"Leaf hash, hex; at most {MAX_REQUESTED}, repeated", "3f…", required=False),
     ),
 )
 async def anchor_evidence(request: Request) -> Response:
@@ -165,11 +171,25 @@ async def anchor_evidence(request: Request) -> Response:
     queries: Queries = request.app.state.queries
     size = plain_number(request.path_params["size"], "size", 2**63)
     block = query_number(request, "block", None, 2**63)
-    if block is None:
+    requested = [_leaf(text) for text in _requested(request)]
+    if block is None and not requested:
         evidence = queries.anchor_evidence(size)
     else:
-        evidence = await asyncio.to_thread(queries.prove_anchor, size, block)
+        evidence = await asyncio.to_thread(queries.prove_anchor, size, block, requested)
     return Response(evidence, media_type=CBOR, headers={"Cache-Control": "no-store"})
+
+
+def _requested(request: Request) -> list[str]:
+    found = request.query_params.getlist("requested")
+    if len(found) > MAX_REQUESTED:
+        raise MalformedError(f"At most {MAX_REQUESTED} leaves are asked for at once", where="requested")
+    return found
+
+
+def _leaf(text: str) -> bytes:
+    if len(text) != _LEAF_DIGITS or not set(text) <= _HEX:
+        raise MalformedError(f"A leaf hash is {_LEAF_DIGITS} lower-case hex digits", where="requested")
+    return bytes.fromhex(text)
 
 
 @router.post(

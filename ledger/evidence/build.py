@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from typing import Any, Protocol, TypeVar
 
 from ledger.errors import MalformedError
-from ledger.evidence.bundle import MAX_BUNDLE, MAX_CLAIMS, MAX_TOUCHES, Bundle, ChainPart, Claim, Document
+from ledger.evidence.bundle import MAX_CLAIMS, MAX_TOUCHES, Bundle, ChainPart, Claim, Document
+from ledger.evidence.container import MAX_CONTENT
 from ledger.evidence.history import batch_of
 from ledger.evidence.past import Past, TooLongError, batch_after
 from ledger.evidence.story import Story, absence, may_be_absent, remembering
@@ -178,7 +179,7 @@ class _Asked:
         """TooLongError where what was asked for is more than a bundle may hold."""
         size = sum(len(statement.raw) for statement in self._statements.values())
         size += sum(len(record or b"") for record in self._records.values())
-        if len(self._statements) > MAX_LEAVES or len(self._records) > MAX_CLAIMS or size > MAX_BUNDLE // 2:
+        if len(self._statements) > MAX_LEAVES or len(self._records) > MAX_CLAIMS or size > MAX_CONTENT // 2:
             counts = f"{len(self._statements)} entries and {len(self._records)} records"
             raise TooLongError(f"The history takes {counts}, more than a bundle holds", where=about, remedy=REMEDY)
 

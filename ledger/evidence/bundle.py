@@ -1,9 +1,9 @@
 """The evidence bundle: one file that proves a statement, or an absence, without a network (DESIGN section 8).
 
-Owns the format "tial-evidence-v1", its bounds and its strict reading. The file is deterministic CBOR: the array of the
-format's name and one map. Nothing is judged here: entries, notes, documents and proofs are carried as bytes, and the
-steps of the verifier say what they are worth. Nothing in a bundle is trusted because it says so; what it says twice
-(an index and an entry, a claim and its history) is compared by the steps.
+Owns the content of a bundle, its bounds and its strict reading: one map in deterministic CBOR, which travels in the
+file of `ledger.evidence.container`. Nothing is judged here: entries, notes, documents and proofs are carried as bytes,
+and the steps of the verifier say what they are worth. Nothing in a bundle is trusted because it says so; what it says
+twice (an index and an entry, a claim and its history) is compared by the steps.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from ledger.credentials.disclosure import MAX_DISCLOSURE, MAX_DISCLOSURES
 from ledger.errors import MalformedError
+from ledger.evidence.container import MAX_CONTENT, pack, unpack
 from ledger.log.multiproof import MAX_LEAVES, MAX_MULTIPROOF
 from ledger.log.notes import MAX_NOTE
 from ledger.log.proofs import MAX_CONSISTENCY_PROOF
@@ -24,10 +25,7 @@ from ledger.statements import MAX_STATEMENT_SIZE
 from ledger.statements.cbor import check_count, decode, encode
 from ledger.statements.subjects import MAX_LENGTH as MAX_SUBJECT
 
-FORMAT: Final = "tial-evidence-v1"
 MEDIA_TYPE: Final = "application/vnd.tial.evidence+cbor"
-MAX_BUNDLE: Final = 16 << 20
-"""Bytes in a bundle, documents included."""
 MAX_ITEMS: Final = 1 << 21
 """CBOR items in a bundle: in the shortest form a file of this size has eight times as many, which take a gigabyte."""
 MAX_DOCUMENTS: Final = 64
@@ -112,38 +110,41 @@ class Bundle:
         return dict(self.entries)
 
     def encode(self) -> bytes:
-        """Write the bundle; `Bundle.decode` gives it back. MalformedError where it passes a bound."""
-        chain = None if self.chain is None else [self.chain.evidence, self.chain.size, self.chain.consistency]
-        raw = encode(
-            [
-                FORMAT,
-                {
-                    "log": self.log_id, "about": self.about, "index": self.index, "documents": self.documents,
-                    "entries": self.entries, "inclusion": self.inclusion, "claims": self.claims, "state": self.state,
-                    "touches": self.touches, "checkpoint": self.checkpoint, "chain": chain, "audits": self.audits,
-                    "seal": self.seal,
-                },
-            ]
-        )  # fmt: skip
-        Bundle.decode(raw)
-        return raw
+        """Write the bundle as a file; `Bundle.decode` gives it back. MalformedError where it passes a bound."""
+        content = self.content()
+        Bundle.read(content)
+        return pack(content)
 
     @classmethod
     def decode(cls, raw: bytes) -> Bundle:
-        """Read a bundle strictly.
+        """Read a file; MalformedError as `read`, and where it is no such file."""
+        return cls.read(unpack(raw))
+
+    def content(self) -> bytes:
+        """What the file holds: the map in deterministic CBOR."""
+        chain = None if self.chain is None else [self.chain.evidence, self.chain.size, self.chain.consistency]
+        return encode(
+            {
+                "log": self.log_id, "about": self.about, "index": self.index, "documents": self.documents,
+                "entries": self.entries, "inclusion": self.inclusion, "claims": self.claims, "state": self.state,
+                "touches": self.touches, "checkpoint": self.checkpoint, "chain": chain, "audits": self.audits,
+                "seal": self.seal,
+            }
+        )  # fmt: skip
+
+    @classmethod
+    def read(cls, content: bytes) -> Bundle:
+        """Read the content strictly.
 
         Raises:
-            MalformedError: not the one form: another format, a member missing or unknown, of another type, out of
-                order or beyond its bound, or not deterministic CBOR.
+            MalformedError: not the one form: a member missing or unknown, of another type, out of order or beyond its
+                bound, or not deterministic CBOR.
 
         """
-        check_count(raw[:MAX_BUNDLE], MAX_ITEMS)
-        value = decode(raw, max_size=MAX_BUNDLE)
-        match value:
-            case [str(name), dict(members)] if name == FORMAT:
-                pass
-            case _:
-                raise MalformedError(f"not a bundle of the format {FORMAT}", remedy="Give a file made as evidence")
+        check_count(content[:MAX_CONTENT], MAX_ITEMS)
+        members = decode(content, max_size=MAX_CONTENT)
+        if not isinstance(members, dict):
+            raise MalformedError("a bundle holds a map", where="content")
         odd = sorted(str(name)[:40] for name in members.keys() ^ _MEMBERS)
         if odd:
             raise MalformedError("a member is missing or unknown", where=odd[0])

@@ -2,24 +2,31 @@
 
 Owns the judgement over the statement as its issuer signed it, chain evidence of the `request` for its leaf, and a
 bundle with the whole history of what the statement is about. A log may refuse what its rules refuse, so the rules are
-asked, on the state that the bundle proves: what they read has to be in it, as for a change of status it is. Trusts the
-policy and nothing else: its chains for the request, its witnesses and auditors for the bundle, because a log may put
-off its next anchor. A log that was slow is told from one that was unwilling by `patience` alone.
+asked, on the state at the request and on the one that the bundle proves: what they read has to be in it, with its
+history, as for a change of status it is. Trusts the policy and nothing else: its chains for the request, its witnesses
+and auditors for the bundle, because a log may put off its next anchor. A log that was slow is told from one that was
+unwilling by `patience` alone.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from ledger.errors import LedgerError, Rejection
 from ledger.evidence.bundle import Bundle
 from ledger.evidence.chain import ChainRequest, check_request
-from ledger.evidence.history import BundleView, Claims
+from ledger.evidence.history import BundleHistory, BundleView, Claims
+from ledger.evidence.past import Past, batch_after
 from ledger.evidence.policy import Policy
 from ledger.evidence.report import Report, Verdict
+from ledger.evidence.story import remembering
 from ledger.evidence.verifier import Verification, verify_history
+from ledger.state.records import BatchRecord, Part
 from ledger.state.transition import transition, verify_signature
 from ledger.statements import Statement, decode_statement
+
+R = TypeVar("R")
 
 
 class NotIgnoredError(LedgerError):
@@ -60,7 +67,7 @@ def check_ignored(raw: bytes, evidence: bytes, bundle: bytes, policy: Policy, no
     size, shown = found.checkpoint.size, _time(found.report)
     request = _requested(evidence, policy, held.log_id, statement.leaf)
     _require_absent(statement, found)
-    _require_admissible(statement, held, size)
+    _require_admissible(statement, held, size, request.time)
     if shown - request.time <= patience:
         raise NotIgnoredError(
             f"Only {shown - request.time} s after the request it may still come", where=f"size {size}"
@@ -92,13 +99,40 @@ def _require_absent(statement: Statement, found: Verification) -> None:
             raise NotIgnoredError("The statement is in the log", where=f"entry {change.index}")
 
 
-def _require_admissible(statement: Statement, bundle: Bundle, size: int) -> None:
-    """The rules would admit it as the next entry."""
-    manifest = decode_statement(bundle.by_index[size - 1])
-    view = BundleView(Claims(bundle), manifest, size - 1)
-    try:
-        transition(view, statement, size, verify_signature)
-    except Rejection as error:
-        raise NotIgnoredError(f"The rules refuse the statement: {error.detail}", where=error.reason) from error
-    except LedgerError as error:
-        raise NotIgnoredError(f"Whether the rules admit it is not shown: {error.explain()}", where="bundle") from error
+def _require_admissible(statement: Statement, bundle: Bundle, size: int, requested: int) -> None:
+    """The rules would have admitted it when it was requested, and would admit it as the next entry.
+
+    The request may name a statement that fits a later state only: a log that refused it then ignored nothing.
+    """
+    statements = {index: decode_statement(raw) for index, raw in bundle.entries}
+    claims, verify = Claims(bundle), remembering(verify_signature)
+    past = Past(BundleHistory(bundle, statements, claims, verify), verify=verify)
+    closed = [index for index, found in statements.items() if found.type == "manifest" and found.iat <= requested]
+    if not closed:
+        raise NotIgnoredError("The state at the time of the request is not shown", where="bundle")
+    before = _Then(past, batch_after(statements[max(closed)], max(closed))._replace(time=requested))
+    for view in (before, BundleView(claims, statements[size - 1], size - 1)):
+        try:
+            transition(view, statement, size, verify)
+        except Rejection as error:
+            when = " at the time of the request" if view is before else ""
+            raise NotIgnoredError(
+                f"The rules refuse the statement{when}: {error.detail}", where=error.reason
+            ) from error
+        except LedgerError as error:
+            detail = f"Whether the rules admit it is not shown: {error.explain()}"
+            raise NotIgnoredError(detail, where="bundle") from error
+
+
+class _Then:
+    """The state after the last manifest that the request found, at the request's time."""
+
+    def __init__(self, past: Past, batch: BatchRecord) -> None:
+        self._past = past
+        self._batch = batch
+
+    def read(self, kind: type[R], *parts: Part) -> R | None:
+        """What the record held; errors as `Past.record`."""
+        if kind is BatchRecord:
+            return self._batch  # type: ignore[return-value]
+        return self._past.record((kind, *parts), self._batch.first)  # type: ignore[return-value]

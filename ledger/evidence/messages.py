@@ -55,16 +55,12 @@ def say(name: str, /, **values: Any) -> Message:
 def told(value: Any, lang: str = ENGLISH) -> Any:
     """A message's text in that language; a text with what does not print made visible; any other value as it is.
 
-    Texts hold what a bundle says. A line break or a terminal's escape in it must not make lines of a report, and nothing
-    in it may hide or turn what stands around it.
+    Texts hold what a bundle says. A line break or a terminal's escape in it must not make lines of a report, and
+    nothing in it may hide or turn what stands around it.
     """
-    if isinstance(value, str):
-        return value if value.isprintable() else "".join(sign if sign.isprintable() else _escaped(sign) for sign in value)
+    if isinstance(value, str) and not value.isprintable():
+        return "".join(sign if sign.isprintable() else f"\\u{{{ord(sign):x}}}" for sign in value)
     return value.text(lang) if isinstance(value, Message) else value
-
-
-def _escaped(sign: str) -> str:
-    return f"\\u{{{ord(sign):x}}}"
 
 
 def _place(lang: str) -> int:
@@ -155,10 +151,6 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "document_stray": (
         "A document stands in the bundle, but its statement was signed over none: its SHA-256 is {found}",
         "证据包附有文档，而所涉声明并非对文档签署：其 SHA-256 为 {found}",
-    ),
-    "document_twice": (
-        "The document stands in the bundle twice, in two layouts: its SHA-256 is {found}",
-        "同一文档以两种排版出现两次：其 SHA-256 为 {found}",
     ),
     "document_missing": (
         "The document is not in the bundle: ask its holder for it, its SHA-256 is {digest}",
@@ -320,7 +312,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "大小为 {checkpoint} 的检查点与大小为 {size} 的锚定不一致",
     ),
     "chain_sealed": (
-        "The log was sealed on the chain at size {sealed}, root {root}: the checkpoint of size {checkpoint} is not within",
+        "The log was sealed on the chain at size {sealed}, root {root}: the checkpoint of size {checkpoint} is beyond",
         "该日志已在链上于大小 {sealed}、根 {root} 处封存：大小为 {checkpoint} 的检查点不在其内",
     ),
     "chain_disputed": (

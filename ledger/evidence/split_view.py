@@ -135,8 +135,8 @@ def broken_promise(
 def late_promise(ack: bytes, note: bytes, *, manifest: bytes, proof: Sequence[bytes]) -> bytes:
     """Write the proof that what `ack` promised was not published in time.
 
-    `manifest`, with the proof of its inclusion, is later than publish-by: the last entry of a tree that is too small for
-    what was promised, or the one that closes the batch of a promised entry.
+    `manifest`, with the proof of its inclusion, is later than publish-by: the last entry of a tree that is too small
+    for what was promised, or the one that closes the batch of a promised entry.
     """
     return _write("acknowledgement", {"ack": ack, "checkpoint": note, "manifest": manifest, "proof": list(proof)})
 

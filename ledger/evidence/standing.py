@@ -208,7 +208,9 @@ def _identifier(_: _Asked, record: IdentifierRecord) -> Judged:
     return record.state not in LIVE_STATES, reason
 
 
-def _status(asked: _Asked, record: CredentialRecord | AccreditationRecord | DelegationRecord | IdentifierRecord) -> Judged:
+def _status(
+    asked: _Asked, record: CredentialRecord | AccreditationRecord | DelegationRecord | IdentifierRecord
+) -> Judged:
     """A change of status stands while the record says what it said: none came after it that says otherwise."""
     claims = asked.statement.claims
     said = (claims["state"], claims["effective"], claims["reason"])

@@ -60,9 +60,7 @@ class Story(NamedTuple):
     def _backed(self, step: Step | None) -> Step | None:
         return step if step is None or self.backing else capped(step)
 
-    def _document(
-        self, statement: Statement, documents: Sequence[Document]
-    ) -> Step | None:
+    def _document(self, statement: Statement, documents: Sequence[Document]) -> Step | None:
         """Step 3: a document is what the statement was signed over, and agrees with it; no other stands beside it."""
         own: Document | None = None
         for document in documents:
@@ -78,8 +76,6 @@ class Story(NamedTuple):
             if digest != statement.digest:
                 altered = say("document_altered", found=digest.hex(), signed=statement.digest.hex())
                 return Step(3, Verdict.INVALID, altered)
-            if own is not None:
-                return Step(3, Verdict.INVALID, say("document_twice", found=digest.hex()))
             own = document
         if statement.digest is None:
             return None

@@ -53,9 +53,10 @@ _RESTING: Final = {STATEMENT: (3, 4, 11, 12, 13), ABSENCE: (13,), HISTORY: (4, 1
 class Verification(NamedTuple):
     """What a verification found: the report, the checkpoint to remember, and notes that contradict one another.
 
-    `checkpoint` is None where step 8 is not valid, what it rests on is not proven, or required witnesses are missing; `conflict` are two checkpoint notes of the log with the same size
-    and different roots: the matter of a split-view proof. `whole` is the history that was asked for, None where nothing
-    is proven to hold together.
+    `checkpoint` is None where step 8 is not valid, where what it rests on is not proven, and where witnesses that the
+    policy demands are missing: then there is nothing to remember. `conflict` are two checkpoint notes of the log with
+    the same size and different roots: the matter of a split-view proof. `whole` is the history that was asked for, None
+    where nothing is proven to hold together.
     """
 
     report: Report
@@ -232,10 +233,10 @@ class _Verifier:
         report = Report.of(
             self._about(checkpoint), found, self._required(numbers), INFORMATIVE[self._claim], self._claim
         )
+        ninth = report.step(9)
+        witnessed = 9 not in report.required or (ninth is not None and ninth.verdict is VALID)
         seen = None
-        if checkpoint is not None and self._held and not any(
-            step.number == 9 and step.verdict is not VALID and 9 in report.required for step in found
-        ):  # else the keys that signed it are not proven to be the log's at that size, or nobody else saw it
+        if checkpoint is not None and self._held and witnessed:  # else its keys are not proven, or nobody else saw it
             seen = Seen(bundle.log_id, checkpoint.size, checkpoint.root, bundle.checkpoint)
         return Verification(report, seen, conflict, self._whole)
 

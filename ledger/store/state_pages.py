@@ -28,8 +28,6 @@ from ledger.state.tree import EMPTY, fold
 
 FULL: Final = 24
 """Leaves that a leaf page holds at most. At least 16, so that a page 252 bits down never overflows."""
-DEEPEST: Final = 63
-"""Nibbles that lead to the deepest page."""
 Leaf = tuple[bytes, bytes]
 """A leaf: key and record hash, 32 bytes each."""
 Sum = tuple[bytes, int]
@@ -37,7 +35,6 @@ Sum = tuple[bytes, int]
 
 _sha256 = hashlib.sha256
 _integer = int.from_bytes
-_LEAF_PAGE: Final = 1
 _INNER_PAGE: Final = 2
 _LEAF_SIZE: Final = 64
 _MANY: Final = (2, 2, 2, 2)

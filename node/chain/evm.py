@@ -40,6 +40,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 SCAN_STEP = 2_000
+REQUEST_SECONDS = 60.0
 ZERO_ADDRESS = "0x" + "00" * 20
 DOMAIN_TYPE = keccak(text="EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
 ANCHOR_TYPE = keccak(text="Anchor(bytes32 log,uint64 size,bytes32 root)")
@@ -196,6 +197,28 @@ class EvmChain:
         """Gather the proof of a request beside that of the newest anchor; see Chain.prove_request."""
         chosen = self.final_block() if block is None else block
         return self.prove(log, self._head_at(chosen, log).size, block=chosen, requested=(leaf_hash,))
+
+    def requested(self, log: bytes, leaf_hash: bytes) -> tuple[int, int]:
+        """Block and time of the first request for a leaf at the latest block, zeros where nobody asked."""
+        block, time, _ = self._view(self._latest(), "requests", ("uint56", "uint40", "address"), log, leaf_hash)
+        return block, time
+
+    def request(self, log: bytes, leaf_hash: bytes, *, seconds: float = REQUEST_SECONDS) -> bytes:
+        """Ask in public for the admission of a leaf, by the sender's key; the transaction's hash once it is included.
+
+        The contract keeps the first request for a leaf. Raises TransactionRefusedError, ChainUnavailableError.
+        """
+        if self.sender is None:
+            raise TransactionRefusedError("other", "there is no key to send a request with")
+        data = self.artifact.encode("request", log, leaf_hash)
+        try:
+            transactions.estimate(self.rpc, self.sender.address, self.identity.contract, data)
+        except RpcError as error:
+            raise self._refused(error) from error
+        return self._guard(
+            transactions.transact, self.sender, chain_id=self.identity.chain_id, to=self.identity.contract, data=data,
+            price=self.gas_price, seconds=seconds,
+        )[0]  # fmt: skip
 
     def final_block(self) -> int:
         """Number of the newest final block; see Chain.final_block."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +13,11 @@ from api.client import Client
 from devnet.embedded.binary import AnvilNotFoundError, find_anvil
 from devnet.embedded.chain import EmbeddedChain
 from ledger.crypto import keyfile, secp256k1
-from ledger.evidence.chain import ChainPolicy, check_chain_evidence
+from ledger.evidence.chain import ChainInvalidError, ChainPolicy, block_hashes, check_chain_evidence, check_request
 from node.chain.artifact import load_artifact
 from node.chain.deploy import Deployer
+from node.chain.evm import EvmChain
+from node.chain.protocol import Finality
 from node.chain.rpc import JsonRpc
 from tests.running import ORIGIN, PASSPHRASE, make_log, running
 from tests.world import Party
@@ -85,9 +87,33 @@ def test_the_asker_may_name_the_block_that_he_trusts(town: Town) -> None:
     assert facts.block == block
 
 
+def test_the_asker_learns_whether_a_leaf_was_requested(town: Town) -> None:
+    leaf, other = bytes(31) + b"\x01", bytes(31) + b"\x02"
+    identity = town.policy
+    chain = EvmChain(
+        JsonRpc(town.chain.url), chain_id=identity.chain_id, contract="0x" + identity.contract.hex(),
+        finality=Finality.parse("included"), sender=town.chain.key("deployer").signer,
+    )  # fmt: skip
+    chain.request(town.log_id, leaf)
+    evidence = town.client.anchor_evidence(town.anchor["size"], requested=[leaf, other])
+    policy = replace(identity, headers=block_hashes(evidence))
+    _, request = check_request(evidence, policy, town.log_id, leaf)
+    assert (request.block, request.time) == chain.requested(town.log_id, leaf)
+    assert chain.requested(town.log_id, other) == (0, 0)
+    with pytest.raises(ChainInvalidError):
+        check_request(evidence, policy, town.log_id, other)
+
+
 @pytest.mark.parametrize(
     ("size", "query", "status"),
-    [("{size}1", "", 404), ("{size}", "?block=1", 404), ("{size}", "?block=x", 400), ("{size}", "?block=100000", 503)],
+    [
+        ("{size}1", "", 404),
+        ("{size}", "?block=1", 404),
+        ("{size}", "?block=x", 400),
+        ("{size}", "?block=100000", 503),
+        ("{size}", "?requested=ab", 400),
+        ("{size}", "?" + "&".join(["requested=" + "00" * 32] * 17), 400),
+    ],
 )
 def test_what_cannot_be_proven_is_refused_with_its_reason(town: Town, size: str, query: str, status: int) -> None:
     path = f"/v1/anchors/{size.format(size=town.anchor['size'])}/evidence{query}"

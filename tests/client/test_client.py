@@ -14,6 +14,7 @@ from api.answers import ApiError, Receipt, Refused, check_acknowledgement, check
 from api.client import BULK, Client
 from ledger.errors import LedgerError, MalformedError, UnavailableError
 from ledger.log.tree import leaf_hash
+from ledger.statements.acknowledgement import sign_acknowledgement
 from tests.running import Acts, Running, make_log, running
 from tests.world import Party
 
@@ -60,6 +61,9 @@ def test_a_statement_is_submitted_and_its_acknowledgement_checked(
         check_acknowledgement(replace(info, log_id=bytes(32)), receipt.run, [receipt.leaf])
     with pytest.raises(MalformedError):
         check_acknowledgement(replace(info, cose_keys=()), receipt.run, [receipt.leaf])
+    far = sign_acknowledgement(town[1].cose, replace(ack, publish_by=ack.log_time + 86_401))
+    with pytest.raises(MalformedError, match="at most 86400 s"):
+        check_acknowledgement(info, replace(receipt.run, acknowledgement=far), [receipt.leaf])
 
 
 def test_many_are_answered_in_order_and_refused_alone(town: tuple[Running, Acts, Party], client: Client) -> None:

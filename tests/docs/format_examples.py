@@ -30,9 +30,9 @@ from ledger.crypto.keccak import keccak256
 from ledger.errors import Rejection
 from ledger.evidence.audit_report import FULL, REPLAYED, Anchored, AuditReport, sign_audit_report
 from ledger.evidence.build import build
-from ledger.evidence.bundle import MAX_BUNDLE
 from ledger.evidence.chain import ChainPolicy, check_chain_evidence, storage
 from ledger.evidence.chain.ethereum import make_evidence
+from ledger.evidence.container import FORMAT, MAX_CONTENT, unpack
 from ledger.evidence.policy import LogTrust, Policy
 from ledger.evidence.report import Verdict
 from ledger.evidence.seal import Roster, Sealed, SealMember, check_seal, join, sign_share
@@ -548,13 +548,15 @@ class Examples:
         source = LogSource(self.world.entries)
         source.note = signed_note(source, self.world.note)
         raw = build(source, ABSENT, None).encode()
-        name, members = decode(raw, max_size=MAX_BUNDLE)
+        content = unpack(raw)
+        members = decode(content, max_size=MAX_CONTENT)
         shown = {key: diagnostic(_shortened(value), 2) for key, value in members.items()}
         inside = ",\n".join(f'  "{key}": {value}' for key, value in shown.items())
         policy = Policy((LogTrust(source.log_id, None, frozenset({-8})),), trust_operator_state=True)
         report = verify(raw, policy, self.world.now).report
         assert report.overall is Verdict.VALID
-        return _code(f'["{name}", {{\n{inside}\n}}]\n\n{len(raw)} bytes')
+        frame = f'["{FORMAT}", {len(content)}, content in the zlib format], {len(raw)} bytes'
+        return _code(f"{frame}; the content:\n{{\n{inside}\n}}")
 
     def make_document(self) -> str:
         raw = canonical_json(PRODUCT)

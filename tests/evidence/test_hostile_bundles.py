@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.errors import MalformedError
-from ledger.evidence.bundle import MAX_BUNDLE
+from ledger.evidence.container import MAX_CONTENT, pack, unpack
 from ledger.evidence.report import Verdict
 from ledger.evidence.verifier import verify
 from ledger.statements.cbor import decode, encode
@@ -26,7 +26,7 @@ def scene() -> Scene:
 
 @pytest.fixture(scope="module")
 def whole(scene: Scene) -> Any:
-    return decode(scene.bundle().encode(), max_size=MAX_BUNDLE)
+    return decode(unpack(scene.bundle().encode()), max_size=MAX_CONTENT)
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -67,7 +67,7 @@ def test_an_altered_bundle_gives_a_report_that_is_not_valid(scene: Scene, whole:
     if altered == whole:
         return
     try:
-        raw = encode(altered)
+        raw = pack(encode(altered))
     except MalformedError:
         return  # text that is not NFC, for instance: no such bytes can be written
     report = verify(raw, scene.policy(), scene.clock).report

@@ -216,12 +216,26 @@ def test_a_tree_closed_in_time_proves_nothing_yet() -> None:
         checked(made.late(60), made.log)
 
 
-def test_a_tree_that_is_large_enough_proves_nothing() -> None:
+def test_a_batch_closed_after_publish_by_is_proven_late_and_one_closed_in_time_is_not() -> None:
+    for seconds in (60, 61):
+        made = Forgetful()
+        for n in range(3):
+            made.c.put(made.c.registration(made.c.registrar, f"vaa:88.118.8/F{n}", PREFIX))
+        raw = made.late(seconds)
+        if seconds == 61:
+            assert "only at" in checked(raw, made.log).detail
+            continue
+        with pytest.raises(NoContradictionError, match="not later"):
+            checked(raw, made.log)
+
+
+def test_the_manifest_of_another_batch_proves_nothing() -> None:
     made = Forgetful()
     for n in range(3):
-        made.c.put(made.c.registration(made.c.registrar, f"vaa:88.118.8/G{n}", PREFIX))
-    with pytest.raises(NoContradictionError, match="large enough"):
-        checked(made.late(61), made.log)
+        made.c.put(made.c.registration(made.c.registrar, f"vaa:88.118.8/F{n}", PREFIX))
+    made.c.close(made.c.now + 5)
+    with pytest.raises(NoContradictionError, match="closes none"):
+        checked(made.late(100), made.log)
 
 
 def test_an_acknowledgement_that_the_log_did_not_sign_proves_nothing() -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from ledger.errors import LedgerError, MalformedError
 from ledger.evidence.build import build
-from ledger.evidence.bundle import MAX_BUNDLE, Bundle
+from ledger.evidence.bundle import Bundle
+from ledger.evidence.container import MAX_CONTENT, pack, unpack
 from ledger.evidence.past import TooLongError
 from ledger.evidence.report import ABSENCE, HISTORY, Verdict
 from ledger.evidence.timeline import as_of
@@ -250,14 +251,14 @@ def test_a_history_of_more_entries_than_a_bundle_holds_is_refused(story: Story, 
 HOSTED = Story()
 WHOLE = HOSTED.whole(HOSTED.certification.sub).encode()
 GOOD = verify_history(WHOLE, HOSTED.policy(), HOSTED.clock)
-ITEMS = decode(WHOLE, max_size=MAX_BUNDLE)
+ITEMS = decode(unpack(WHOLE), max_size=MAX_CONTENT)
 
 
 @settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_an_altered_bundle_raises_nothing_and_tells_no_other_history(data: st.DataObject):
     try:
-        raw = encode(data.draw(alterations(ITEMS)))
+        raw = pack(encode(data.draw(alterations(ITEMS))))
     except MalformedError:
         return  # no such bytes can be written
     found = verify_history(raw, HOSTED.policy(), HOSTED.clock)

@@ -17,6 +17,7 @@ from pathlib import Path
 from ledger.crypto import keyfile
 from ledger.crypto.cose_key import to_cose_key
 from ledger.evidence.chain import rlp
+from ledger.evidence.container import pack
 from ledger.evidence.policy import Auditor, Policy
 from ledger.evidence.policy_text import dump_policy
 from ledger.log.notes import ED25519, Note, Vkey
@@ -69,6 +70,7 @@ def seeds() -> dict[str, list[bytes]]:
     kinds = {kind.name: [sample.raw for sample in kind.samples] for kind in all_kinds()}
     found = {target: [raw for name in names for raw in kinds[name]] for target, names in KINDS_OF.items()}
     found |= {target: [text.encode() for text in texts] for target, texts in TEXTS.items()}
+    found["container"] = [pack(raw) for raw in found["bundle"]]
     found["json"].append(RAW_DOCUMENT)
     note = Note.parse(source.note)
     places = sorted(KINDS)

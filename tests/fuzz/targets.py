@@ -21,6 +21,7 @@ from ledger.evidence.audit_report import auditor_kid, open_audit_report
 from ledger.evidence.bundle import Bundle
 from ledger.evidence.chain import check_chain_evidence, rlp, trie
 from ledger.evidence.chain.header import Header
+from ledger.evidence.container import pack, unpack
 from ledger.evidence.policy import Policy, parse_policy
 from ledger.evidence.policy_text import dump_policy
 from ledger.evidence.seal import Seal, Share
@@ -144,10 +145,10 @@ def _of_log(trust: Trust) -> dict[str, Target]:
 
 def _of_evidence(trust: Trust) -> dict[str, Target]:
     def bundle(raw: bytes) -> None:
-        done = verify(raw, trust.policy, 1_750_000_100)
+        done = verify(pack(raw), trust.policy, 1_750_000_100)
         done.report.as_text("zh")
         done.report.as_json()
-        _same(Bundle.decode(raw).encode(), raw)
+        _same(Bundle.read(raw).content(), raw)
 
     def state_proof(raw: bytes) -> None:
         value = decode(raw)
@@ -174,6 +175,7 @@ def _of_evidence(trust: Trust) -> dict[str, Target]:
     return {
         "bundle": bundle,
         "state-proof": state_proof,
+        "container": unpack,
         "seal": lambda raw: _same(Seal.decode(raw).encode(), raw),
         "seal-share": lambda raw: _same(Share.decode(raw).encode(), raw),
         "audit-report": audit_report,

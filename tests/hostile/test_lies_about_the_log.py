@@ -104,7 +104,8 @@ def test_the_operator_drops_an_acknowledged_entry(operator: Operator) -> None:
     honest, dropping, replacing = operator, operator.twin(), operator.twin()
     for raw in submitter.statements:
         honest.world.put(raw)
-    honest.world.later(61)
+    honest.world.later(60)
+    honest.world.later(60)
     bundle = honest.show().about(decode_statement(submitter.statements[1]))
     assert operator.judged(bundle, operator.policy(**ALONE)).overall is VALID
     for accusation in (submitter.other_entry(1), submitter.too_late()):

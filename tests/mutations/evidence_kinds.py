@@ -12,6 +12,7 @@ from ledger.crypto.digests import sha256
 from ledger.evidence.audit_report import open_audit_report
 from ledger.evidence.bundle import Bundle
 from ledger.evidence.chain import ChainFacts, ChainPolicy, check_chain_evidence
+from ledger.evidence.container import pack
 from ledger.evidence.messages import Message
 from ledger.evidence.policy import Policy
 from ledger.evidence.report import Report, Step, Verdict
@@ -101,7 +102,7 @@ class Truth:
         asked = (claim.log_id, claim.tree, claim.about)
         if asked not in self._known:
             bundle = self._honest.bundle_about(town, source, *claim.about, audited=self._audited)
-            self._known[asked] = self._check(bundle.encode())
+            self._known[asked] = self._check(bundle.content())
         truth = self._known[asked]
         return truth is not None and says_no_more(claim, truth) and self._shown(claim, source)
 
@@ -163,10 +164,10 @@ def _reason(step: Step) -> Any:
 
 def _bundles(honest: Honest) -> list[Kind]:
     def kind(name: str, share: int, policy: Policy, *, audited: bool) -> Kind:
-        raws = {name: bundle.encode() for name, bundle in honest.bundles(audited=audited).items()}
+        raws = {name: bundle.content() for name, bundle in honest.bundles(audited=audited).items()}
         truth = Truth(honest, policy, audited=audited)
         check = _bundle_check(policy, honest.clock)
-        return made(name, share, raws, check, valid=_not_revoked, agrees=truth, fields=(1,))
+        return made(name, share, raws, check, valid=_not_revoked, agrees=truth, fields=())
 
     return [
         kind("bundle", 22, honest.policy(), audited=False),
@@ -183,12 +184,13 @@ def _bundle_check(policy: Policy, clock: int) -> Callable[[bytes], BundleClaim |
     vkey = Vkey(ORIGIN, ED25519, key("note").public_key)
 
     def check(raw: bytes) -> BundleClaim | None:
-        done = verify(raw, policy, clock)
+        """The content is what is altered: under a checksum, nothing else of a file would ever be read."""
+        done = verify(pack(raw), policy, clock)
         assert done.report.as_text("zh")
         assert done.report.as_json()
         if done.report.overall is not Verdict.VALID:
             return None
-        bundle, seen = Bundle.decode(raw), done.checkpoint
+        bundle, seen = Bundle.read(raw), done.checkpoint
         assert seen is not None, "valid without a checkpoint"
         lines = open_cosigned(bundle.checkpoint, vkey, witnesses)[1]
         return BundleClaim(

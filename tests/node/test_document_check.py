@@ -46,7 +46,7 @@ def test_what_was_found_ahead_is_not_looked_for_again(check, certification, c: C
 
 
 def test_a_template_that_changed_meanwhile_is_looked_at_again(check, certification, c: Consortium):
-    assert isinstance(check.judge(certification, c.state, Fitness(OTHER, ContradictionError("old"))), type(None))
+    assert check.judge(certification, c.state, Fitness(OTHER, ContradictionError("old"))) is None
     (place,) = [place for place in c.state.records if place[0] is TemplateRecord]
     good = check.examine(certification, check.mapping(certification, c.state))
     c.state.records[place] = c.state.records[place]._replace(mapping=OTHER)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from test_log_keys import change, registrations, with_next
+from test_key_rotation import change, registrations, with_next
 
 from ledger.crypto.cose_key import from_cose_key
 from ledger.crypto.digests import kid

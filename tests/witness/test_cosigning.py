@@ -99,7 +99,7 @@ def site(tmp_path: Path):
             one.down(n)
 
 
-async def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
+async def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not true():  # noqa: ASYNC110 - what is waited for is on disk
             await asyncio.sleep(0.02)
