@@ -111,6 +111,9 @@ def check_manifest(
         if statement.type == "manifest" and not history.signed_by_log(at):
             said = say("manifest_not_logs", index=at, kid=history.keys.cose_at(at).key.hex())
             return None, Step(6, INVALID, said, (), size)
+    odd = out_of_order(statements)
+    if odd is not None:
+        return None, Step(6, INVALID, say("manifests_disagree", index=odd), (), size)
     time, quorum = manifest.iat, newest_quorum(*vouched)
     ok = say("manifest_ok", number=manifest.subject[1], time=time)
     if quorum is None:
@@ -125,6 +128,29 @@ def check_manifest(
         return manifest, Step(6, CANNOT_TELL, said, (), size, time)
     names = ", ".join(found.names for found in vouched if found is not None and found.time is not None)
     return manifest, Step(6, VALID, ok, (say("on_witnesses", names=names),), size, time)
+
+
+def out_of_order(statements: Mapping[int, Statement]) -> int | None:
+    """The first entry whose manifest contradicts its place, or the genesis and manifests before it; None without one.
+
+    A manifest tells log time for its whole batch, so what is here of the others must leave room for what it tells.
+    """
+    number, end, time = 0, 0, statements[0].iat if 0 in statements else 0
+    for at, statement in sorted(statements.items()):
+        if statement.type != "manifest":
+            continue
+        body, own = statement.body, statement.subject[1]
+        follows = own == number + 1
+        if (
+            body["first"] + body["count"] != at
+            or not time <= body["began"] <= statement.iat
+            or own <= number
+            or (body["first"] != end if follows else body["first"] <= end)
+            or (follows and time and body["began"] != time)
+        ):
+            return at
+        number, end, time = own, at + 1, statement.iat
+    return None
 
 
 def check_state(

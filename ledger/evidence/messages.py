@@ -202,6 +202,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "The manifest at index {index} is not signed by the log's key {kid}",
         "索引 {index} 处的清单不是由日志密钥 {kid} 签署",
     ),
+    "manifests_disagree": (
+        "The manifest at index {index} contradicts its place or the manifests before it",
+        "索引 {index} 处的清单与其位置或之前的清单相矛盾",
+    ),
     "manifest_ahead": (
         "The manifest's time {time} is later than the witnesses' {quorum_time} by more than {skew} s",
         "清单时间 {time} 比见证方时间 {quorum_time} 晚超过 {skew} 秒",

@@ -15,6 +15,7 @@ from ledger.crypto.canonical import canonical_json
 from ledger.evidence import chain
 from ledger.evidence.audit_report import FULL, REPLAYED, AuditReport, sign_audit_report
 from ledger.evidence.bundle import Bundle, ChainPart, Document
+from ledger.evidence.committed import out_of_order
 from ledger.evidence.chain import ChainFacts, ChainInvalidError, ChainPolicy, ChainSeal, ChainUntrustedError
 from ledger.evidence.committed import Seen
 from ledger.evidence.messages import CHINESE, LANGUAGES, TEXTS
@@ -640,3 +641,20 @@ def test_every_message_takes_the_same_values_in_both_languages():
         fields = [{field for _, field, _, _ in string.Formatter().parse(text) if field} for text in texts]
         assert fields[0] - {"what"} == fields[1] - {"what"}, name
         assert not texts[LANGUAGES.index(CHINESE)].isascii(), name
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"first": 0}, {"count": 99}, {"began": 0}, {"began": 2**40}],
+    ids=lambda change: next(iter(change.items())),
+)
+def test_manifests_that_leave_no_room_for_one_another_are_invalid(change: dict[str, int]):
+    """Each tells log time for a whole batch: one that contradicts another would let somebody date back."""
+    statements = dict(enumerate(Scene().source().statements))
+    assert out_of_order(statements) is None
+    places = [index for index, statement in statements.items() if statement.type == "manifest"]
+    for place in places[1:]:
+        altered = statements[place]._replace(body=statements[place].body | change)
+        assert out_of_order(statements | {place: altered}) in {place, *[later for later in places if later > place]}
+        sparse = {0: statements[0], places[0]: statements[places[0]], place: altered}
+        assert out_of_order(sparse) == place or change == {"began": 0} or change == {"first": 0}
