@@ -19,6 +19,9 @@ MAX_CONTENT: Final = 16 << 20
 """Bytes of content, documents included."""
 MAX_BUNDLE: Final = MAX_CONTENT + (64 << 10)
 """Bytes of a file: what cannot be made smaller grows by its frame."""
+FREE: Final = 1 << 20
+RATIO: Final = 64
+"""Content beyond FREE bytes may be so many times as large as the file: a small file must not make much work."""
 _ITEMS: Final = 4  # the array and what is in it
 BEGINNING: Final = b"\x83" + encode(FORMAT)
 """The bytes that every such file begins with."""
@@ -28,7 +31,10 @@ def pack(content: bytes) -> bytes:
     """Make the file; MalformedError where the content is larger than a bundle may be."""
     if len(content) > MAX_CONTENT:
         raise MalformedError(f"a bundle holds at most {MAX_CONTENT} bytes, not {len(content)}", where="bundle")
-    return encode([FORMAT, len(content), zlib.compress(content, 9)])
+    deflated = zlib.compress(content, 9)
+    if len(content) > max(FREE, RATIO * len(deflated)):
+        deflated = zlib.compress(content, 0)
+    return encode([FORMAT, len(content), deflated])
 
 
 def unpack(raw: bytes) -> bytes:
@@ -42,6 +48,10 @@ def unpack(raw: bytes) -> bytes:
             raise MalformedError(f"not a bundle of the format {FORMAT}", remedy="Give a file made as evidence")
     if type(size) is bool or not 0 < size <= MAX_CONTENT:
         raise MalformedError(f"a bundle holds 1 to {MAX_CONTENT} bytes", where="size")
+    if size > max(FREE, RATIO * len(deflated)):
+        raise MalformedError(
+            f"no bundle shrinks to {len(deflated)} of {size} bytes", where="size", remedy="Give documents apart from it"
+        )
     stream = zlib.decompressobj()
     try:
         content = stream.decompress(deflated, size)

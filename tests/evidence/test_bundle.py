@@ -118,6 +118,9 @@ def test_a_file_that_would_grow_without_end_is_refused_early(whole: bytes):
         with pytest.raises(MalformedError):
             unpack(encode([FORMAT, size, bomb]))
     with pytest.raises(MalformedError):
+        unpack(encode([FORMAT, 8 << 20, zlib.compress(bytes(8 << 20), 9)]))
+    assert unpack(pack(bytes(8 << 20))) == bytes(8 << 20)  # packed as it is
+    with pytest.raises(MalformedError):
         pack(bytes(MAX_CONTENT + 1))
 
 

@@ -64,8 +64,8 @@ def alterations(draw: st.DrawFn, whole: Any) -> Any:
 @given(data=st.data())
 def test_an_altered_bundle_gives_a_report_that_is_not_valid(scene: Scene, whole: Any, data: st.DataObject):
     altered = data.draw(alterations(whole))
-    if altered == whole:
-        return
+    if altered == whole or (altered.keys() == whole.keys() and altered | {"seal": None} == whole):
+        return  # a policy without a roster asks for no seal, whatever stands there
     try:
         raw = pack(encode(altered))
     except MalformedError:
