@@ -220,7 +220,7 @@ def test_one_of_two_forks_wins_however_many_ask_at_once(folder: Path):
     with opened(folder) as witness:
         witness.add_checkpoint(LOG.request(0, 4))
         asked = [log.request(4, size) for size in range(10, 30) for log in (LOG, FORK)]
-        with ThreadPoolExecutor(8) as pool:
+        with ThreadPoolExecutor(3) as pool:
             answers = list(pool.map(witness.add_checkpoint, asked))
         assert sorted(answer.status for answer in answers).count(200) == 1
         assert {answer.status for answer in answers} == {200, 409}
