@@ -20,8 +20,7 @@ from ledger.state.rules1.log import log_did
 from ledger.state.transition import RULES, transition, verify_signature
 from ledger.state.view import Changes, Overlay, View
 from ledger.statements import Draft, Statement, decode_statement, sign
-from ledger.store.index import Index
-from ledger.store.protocols import IndexUpdate
+from ledger.store.index import Index, IndexUpdate
 from ledger.store.replay import Change, changes_of, index_update
 from node.document_check import DocumentCheck, Fitness
 from node.keyring import KeyRing

@@ -25,8 +25,9 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -36,7 +37,6 @@ from ledger.errors import CorruptError, MalformedError
 from ledger.statements.cbor import decode
 from ledger.store.durable import StorageError, hold, make_directories
 from ledger.store.filter import MAX_KEYS, KeyFilter
-from ledger.store.protocols import IndexUpdate
 from ledger.store.state_tree import META, PAGES, Retention, StateTree
 
 FORMAT: Final = 2
@@ -66,6 +66,21 @@ _TUNING: Final[dict[str, Any]] = {
     "compression": None,
     "paranoid_checks": True,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class IndexUpdate:
+    """What one or more groups of entries change in the index; applied as a whole or not at all.
+
+    `covers`: number of entries covered afterwards. `records`: (key, 32 bytes; encoded record). `history`: (record key,
+    count, entry index): the count-th statement that touched the record, once a newer one has. `batches`: (batch number,
+    index of its manifest).
+    """
+
+    covers: int
+    records: Sequence[tuple[bytes, bytes]] = ()
+    history: Sequence[tuple[bytes, int, int]] = ()
+    batches: Sequence[tuple[int, int]] = ()
 
 
 class Index:

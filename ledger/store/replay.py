@@ -16,8 +16,7 @@ from ledger.state.records import KIND_OF, Record, encode_record, record_key
 from ledger.state.transition import transition
 from ledger.state.view import Changes, Overlay, Place, Verify, View
 from ledger.statements import Statement, decode_statement
-from ledger.store.index import Index
-from ledger.store.protocols import IndexUpdate
+from ledger.store.index import Index, IndexUpdate
 
 Change = tuple[Place, Record, int | None]
 """Where a record lives, its content as an entry left it, and the index of the entry that touched it before, if any."""

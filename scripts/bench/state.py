@@ -20,8 +20,7 @@ from pathlib import Path
 import common
 
 from ledger.state.proofs import root_from_state_proof
-from ledger.store.index import Index
-from ledger.store.protocols import IndexUpdate
+from ledger.store.index import Index, IndexUpdate
 
 BATCH = 10_000
 ROUNDS = 6

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from ledger.store.filter import KeyFilter
-from ledger.store.index import Index
-from ledger.store.protocols import IndexUpdate
+from ledger.store.index import Index, IndexUpdate
 
 KEYS = [sha256(b"%d" % n).digest() for n in range(2000)]
 

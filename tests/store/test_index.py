@@ -14,8 +14,7 @@ import pytest
 from ledger.errors import CorruptError, MalformedError, RefusedStartError
 from ledger.statements.cbor import encode
 from ledger.store.durable import StorageError
-from ledger.store.index import Index
-from ledger.store.protocols import IndexUpdate
+from ledger.store.index import Index, IndexUpdate
 
 ROOT = Path(__file__).resolve().parents[2]
 A, B, C = (sha256(name).digest() for name in (b"a", b"b", b"c"))

@@ -20,8 +20,7 @@ from ledger.errors import CorruptError, MalformedError
 from ledger.state.proofs import root_from_state_proof
 from ledger.state.tree import EMPTY
 from ledger.store import state_tree as module
-from ledger.store.index import Index
-from ledger.store.protocols import IndexUpdate
+from ledger.store.index import Index, IndexUpdate
 from ledger.store.state_pages import FULL
 from ledger.store.state_tree import NotRetainedError, Retention
 from tests.state.naive_tree import NaiveTree
@@ -357,8 +356,7 @@ def test_a_damaged_or_missing_page_is_corruption(tmp_path: Path, damage: bytes |
 CRASHING = """
 import sys, itertools
 from pathlib import Path
-from ledger.store.index import Index
-from ledger.store.protocols import IndexUpdate
+from ledger.store.index import Index, IndexUpdate
 from tests.store.test_state_tree import row
 with Index.open(Path(sys.argv[1])) as index:
     for number in itertools.count(index.covers):
