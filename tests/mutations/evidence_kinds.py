@@ -319,7 +319,7 @@ def _split_views(honest: Honest) -> list[Kind]:
 
     group = leaves[-3:]
     first = len(leaves) - 3
-    ack = Acknowledgement(town.world.log_id, first, 3, GroupTree(group).root, town.early_time, town.early_time + 5)
+    ack = Acknowledgement(town.world.log_id, first, 3, GroupTree(group).root, town.early_time, town.world.now + 5)
     raw_ack = sign_acknowledgement(cose, ack)
 
     def broken(tree: list[bytes]) -> bytes:
