@@ -9,8 +9,10 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cbor2
+import common
 import orjson
 
 BLOCK = 256
@@ -144,3 +146,14 @@ async def _singles(port: int, statements: Sequence[bytes], clients: int) -> Sing
     begun = time.perf_counter()
     await asyncio.gather(*(client() for _ in range(clients)))
     return SingleResult(time.perf_counter() - begun, sorted(latencies), failures)
+
+
+def stopped_node(folder: Path, count: int) -> Path:
+    """Make a node in `folder`, load it with `count` registrations, and stop it; returns its configuration file."""
+    config = common.make_log(folder)
+    server = common.start(config)
+    signer = common.enterprise(server)
+    half = count // 2
+    bulk(server.port, [common.registrations(server.log_id, signer, first, half) for first in (0, half)])
+    server.stop()
+    return config

@@ -22,15 +22,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="tial-bench-") as folder:
         config = options.config
         if config is None:
-            config = common.make_log(Path(folder) / "node")
-            server = common.start(config)
-            signer = common.enterprise(server)
-            half = options.count // 2
-            load.bulk(
-                server.port,
-                [common.registrations(server.log_id, signer, first, half) for first in (0, half)],
-            )
-            server.stop()
+            config = load.stopped_node(Path(folder) / "node", options.count)
         done = rebuild(load_config(config))
     common.report(
         "rebuild",
