@@ -5,7 +5,7 @@ import {ILedgerAnchor} from "../src/ILedgerAnchor.sol";
 import {LedgerAnchor} from "../src/LedgerAnchor.sol";
 import {AnchorTest} from "./support/AnchorTest.sol";
 import {NaiveTree} from "./support/NaiveTree.sol";
-import {VM} from "./support/Vm.sol";
+import {FuzzSelector, VM} from "./support/Vm.sol";
 
 /// @title A log's operator, an attacker and a bystander, acting in any order
 /// @notice Remembers what was anchored, and insists that whatever should be refused is.
@@ -138,10 +138,4 @@ contract GrowthInvariant {
     function invariant_the_anchors_are_those_of_one_growing_log() public view {
         actors.check();
     }
-}
-
-/// @dev The shape in which forge asks for target functions.
-struct FuzzSelector {
-    address addr;
-    bytes4[] selectors;
 }

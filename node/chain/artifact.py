@@ -1,7 +1,7 @@
-"""The compiled anchor contract: its ABI for encoding calls, its code for deploying and for recognising it.
+"""The compiled contracts: their ABI for encoding calls, their code for deploying and for recognising them.
 
-Trusts the committed artifact that the contract's own build reproduces byte for byte. Encoding is web3.py's, decoding
-eth_abi's with explicit types; the runtime code has no immutables, so one hash identifies it on every chain.
+Trusts the committed artifacts that the contracts' own build reproduces byte for byte. Encoding is web3.py's, decoding
+eth_abi's with explicit types; runtime code has no immutables, so one hash identifies a contract on every chain.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eth_utils.abi import abi_to_signature
 from eth_utils.crypto import keccak
 
 from ledger.errors import CorruptError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from web3.contract import Contract
 
 NAME = "LedgerAnchor"
+CONSORTIUM = "Consortium"
 ROLES = ("REGISTRY_ROLE", "ANCHORER_ROLE", "PAUSER_ROLE")
 
 
@@ -63,8 +65,8 @@ class Artifact:
         return {item["name"]: _selector(item) for item in self.abi if item["type"] == "event"}
 
 
-def _selector(item: dict[str, Any]) -> bytes:
-    return keccak(text=f"{item['name']}({','.join(entry['type'] for entry in item['inputs'])})")
+def _selector(item: Any) -> bytes:
+    return keccak(text=abi_to_signature(item))
 
 
 def role(name: str) -> bytes:
@@ -72,9 +74,9 @@ def role(name: str) -> bytes:
     return keccak(text=name)
 
 
-def _parse(content: bytes) -> Artifact:
+def _parse(content: bytes, name: str) -> Artifact:
     document = json.loads(content)
-    if document["contractName"] != NAME:
+    if document["contractName"] != name:
         raise ValueError("another contract")
     return Artifact(
         abi=document["abi"],
@@ -83,24 +85,24 @@ def _parse(content: bytes) -> Artifact:
     )
 
 
-def load_artifact(path: Path | None = None) -> Artifact:
-    """Read the artifact at `path`, else the one packaged here, else the one of the source tree.
+def load_artifact(path: Path | None = None, *, name: str = NAME) -> Artifact:
+    """Read the artifact of the contract `name` at `path`, else the one packaged here, else the source tree's.
 
     Raises:
         CorruptError: none there, or not an artifact of this contract.
 
     """
-    packaged = resources.files("node.chain").joinpath(f"{NAME}.json")
-    source = Path(__file__).resolve().parents[2] / "contracts" / "artifacts" / f"{NAME}.json"
+    packaged = resources.files("node.chain").joinpath(f"{name}.json")
+    source = Path(__file__).resolve().parents[2] / "contracts" / "artifacts" / f"{name}.json"
     try:
         if path is not None:
             content = path.read_bytes()
         else:
             content = packaged.read_bytes() if packaged.is_file() else source.read_bytes()
-        return _parse(content)
+        return _parse(content, name)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CorruptError(
-            f"the compiled anchor contract cannot be used: {error}",
+            f"the compiled contract {name} cannot be used: {error}",
             where=str(path or source),
             remedy="Build it in contracts/, or set the path of the artifact in the configuration",
         ) from error

@@ -1,4 +1,4 @@
-"""The committed artifact: its interface is the agreed one, its code holds nothing that could replace or betray it."""
+"""The committed artifacts: their interface is the agreed one, their code holds nothing to replace or betray it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FORBIDDEN = {
     0xF5: "CREATE2",
     0xFF: "SELFDESTRUCT",
 }
-STATICCALL = 0xFA
+CALL, STATICCALL = 0xF1, 0xFA
 LARGEST_CODE = 24_576  # EIP-170
 
 FUNCTIONS = {
@@ -57,6 +57,29 @@ EVENTS = {
     "PrefixMapped(bytes32 indexed prefixHash,bytes32 indexed log,bytes32 indexed previous,string prefix)",
     "Requested(bytes32 indexed log,bytes32 indexed leafHash,address sender)",
     "Sealed(bytes32 indexed log,uint64 indexed size,bytes32 root,bytes32 indexed successor)",
+}
+CONSORTIUM_FUNCTIONS = {
+    "act(bytes)",
+    "actId(bytes)",
+    "administrators()",
+    "confirmations(bytes32)",
+    "confirmed(bytes32,address)",
+    "rights(address)",
+    "round()",
+    "setAdministrators(address[],uint256)",
+    "setRights(address,uint256)",
+    "setValidators(tuple[])",
+    "threshold()",
+    "validators()",
+    "withdraw(bytes)",
+}
+CONSORTIUM_EVENTS = {
+    "Acted(bytes32 indexed id,uint256 indexed round,bytes call)",
+    "AdministratorsSet(address[] administrators,uint256 threshold)",
+    "Confirmed(bytes32 indexed id,address indexed administrator,uint256 count,bytes call)",
+    "RightsSet(address indexed account,uint256 rights)",
+    "ValidatorsSet(tuple[] validators)",
+    "Withdrawn(bytes32 indexed id,address indexed administrator,uint256 count)",
 }
 
 
@@ -94,17 +117,17 @@ def written(entry: dict[str, Any], *, names: bool) -> str:
     return f"{entry['name']}({','.join(inputs)})"
 
 
-def test_the_artifact_has_its_six_members_and_names_its_compiler(artifact: dict[str, Any]) -> None:
-    assert list(artifact) == ["contractName", "abi", "bytecode", "deployedBytecode", "compiler", "evmVersion"]
-    assert artifact["contractName"] == "LedgerAnchor"
-    assert artifact["evmVersion"] == "paris"
+def test_the_artifacts_have_their_six_members_and_name_their_compiler(each_artifact: dict[str, Any]) -> None:
+    assert list(each_artifact) == ["contractName", "abi", "bytecode", "deployedBytecode", "compiler", "evmVersion"]
+    assert each_artifact["contractName"] in {"LedgerAnchor", "Consortium"}
+    assert each_artifact["evmVersion"] == "paris"
     pinned = orjson.loads((CONTRACTS / "package.json").read_bytes())["dependencies"]["solc"]
-    assert artifact["compiler"].startswith(f"{pinned}+commit.")
+    assert each_artifact["compiler"].startswith(f"{pinned}+commit.")
 
 
-def test_the_code_is_small_enough_to_deploy_and_contains_its_runtime(artifact: dict[str, Any]) -> None:
-    assert 0 < len(runtime(artifact)) <= LARGEST_CODE
-    assert runtime(artifact) in creation(artifact)
+def test_the_code_is_small_enough_to_deploy_and_contains_its_runtime(each_artifact: dict[str, Any]) -> None:
+    assert 0 < len(runtime(each_artifact)) <= LARGEST_CODE
+    assert runtime(each_artifact) in creation(each_artifact)
 
 
 def test_the_code_has_no_instruction_that_replaces_destroys_calls_out_or_is_too_new(
@@ -117,6 +140,13 @@ def test_the_code_has_no_instruction_that_replaces_destroys_calls_out_or_is_too_
 def test_the_code_calls_nothing_but_three_precompiles(artifact: dict[str, Any]) -> None:
     """SHA-256 of a node, SHA-256 of an origin, ecrecover: the sources hold no other call."""
     assert list(opcodes(runtime(artifact))).count(STATICCALL) == 3
+
+
+def test_the_consortium_s_code_has_one_call_to_itself_and_nothing_else_of_the_kind(consortium: dict[str, Any]) -> None:
+    """Its target is the contract's own address, as the source says and the tests of acts show."""
+    assert forbidden_in(runtime(consortium)) == {"CALL"}
+    assert [op for op in opcodes(runtime(consortium)) if op in (CALL, STATICCALL)] == [CALL]
+    assert forbidden_in(creation(consortium)) == {"CALL"}
 
 
 @pytest.mark.parametrize("name", sorted(set(FORBIDDEN.values())))
@@ -133,9 +163,17 @@ def test_the_interface_is_the_agreed_one(artifact: dict[str, Any]) -> None:
     assert events >= EVENTS
 
 
-def test_nobody_can_send_it_money_or_reach_a_fallback(artifact: dict[str, Any]) -> None:
-    assert {e["type"] for e in artifact["abi"]} == {"constructor", "function", "event", "error"}
-    assert all(e["stateMutability"] != "payable" for e in artifact["abi"] if "stateMutability" in e)
+def test_the_consortium_s_interface_is_the_agreed_one_and_nothing_else_writes(consortium: dict[str, Any]) -> None:
+    functions = [e for e in consortium["abi"] if e["type"] == "function"]
+    assert {written(e, names=False) for e in functions} >= CONSORTIUM_FUNCTIONS
+    assert {written(e, names=True) for e in consortium["abi"] if e["type"] == "event"} == CONSORTIUM_EVENTS
+    writing = {e["name"] for e in functions if e["stateMutability"] not in {"view", "pure"}}
+    assert writing == {"act", "withdraw", "setRights", "setValidators", "setAdministrators"}
+
+
+def test_nobody_can_send_them_money_or_reach_a_fallback(each_artifact: dict[str, Any]) -> None:
+    assert {e["type"] for e in each_artifact["abi"]} == {"constructor", "function", "event", "error"}
+    assert all(e["stateMutability"] != "payable" for e in each_artifact["abi"] if "stateMutability" in e)
 
 
 def test_the_deployed_code_is_the_committed_runtime_code_byte_for_byte(chain: Web3, artifact: dict[str, Any]) -> None:
@@ -147,12 +185,16 @@ def test_the_deployed_code_is_the_committed_runtime_code_byte_for_byte(chain: We
     assert deployed == runtime(artifact)
 
 
-def test_the_documentation_states_the_code_hash_and_a_true_example(artifact: dict[str, Any]) -> None:
+def test_the_documentation_states_the_code_hashes_and_true_examples(
+    artifact: dict[str, Any], consortium: dict[str, Any]
+) -> None:
     text = (CONTRACTS / "STORAGE.md").read_text("utf-8")
     stated = re.findall(r"`(0x[0-9a-f]{64})`", text)
-    slot = Web3.keccak((1).to_bytes(32, "big") + (2).to_bytes(32, "big"))
+    one, two = ((i).to_bytes(32, "big") for i in (1, 2))
     head = 9 | 1_800_000_000 << 64 | 7 << 104 | 3 << 168
-    assert stated == [f"0x{word.hex()}" for word in (bytes(slot), head.to_bytes(32, "big"), code_hash(artifact))]
+    anchor = [Web3.keccak(one + two), head.to_bytes(32, "big"), code_hash(artifact)]
+    others = [Web3.keccak(one), Web3.keccak(two), Web3.keccak(one + bytes(32)), code_hash(consortium)]
+    assert stated == [f"0x{bytes(word).hex()}" for word in (*anchor, *others)]
 
 
 def test_the_lock_file_names_no_registry() -> None:
