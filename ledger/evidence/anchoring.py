@@ -84,6 +84,8 @@ def _judge(
         return answer(
             Verdict.CANNOT_TELL, "chain_expired", block=facts.block, time=facts.time, period=policy.trusting_period
         )
+    if facts.trusted_since and now - facts.trusted_since > policy.trusting_period:
+        return answer(Verdict.CANNOT_TELL, "chain_pin_expired", time=facts.trusted_since, period=policy.trusting_period)
     if index is None:
         if not exact:
             return answer(Verdict.CANNOT_TELL, "chain_absence", checkpoint=checkpoint.size)

@@ -327,6 +327,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "The header of block {block} is of {time}, further back than the trusting period of {period} s",
         "区块 {block} 的头部时间为 {time}，超出 {period} 秒的信任期",
     ),
+    "chain_pin_expired": (
+        "The validators of the policy are those of {time}, older than the trusting period of {period} s: pin newer",
+        "策略所列验证者为 {time} 时的验证者，超出 {period} 秒的信任期：请固定较新的验证者",
+    ),
     "chain_future": (
         "The header of block {block} is of {time}, which is ahead of the verifier's clock",
         "区块 {block} 的头部时间为 {time}，超前于验证方时钟",

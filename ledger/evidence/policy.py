@@ -18,7 +18,7 @@ from ledger.evidence.seal import Roster, SealMember
 from ledger.log.notes import COSIGNATURE, ED25519, Vkey
 
 if TYPE_CHECKING:
-    from ledger.evidence.chain import ChainPolicy  # its checkers are heavy: loaded where a chain is named
+    from ledger.evidence.chain import ChainPolicy, CometTrust  # heavy with checkers: loaded where a chain is named
 
 FORMAT: Final = "tial-policy-v1"
 MAX_POLICY: Final = 1 << 20
@@ -226,18 +226,38 @@ def _auditor(table: _Table) -> Auditor:
 
 def _chain(table: _Table) -> ChainPolicy:
     from ledger.evidence.chain import ChainPolicy  # noqa: PLC0415 - see above
+    from ledger.evidence.chain.facts import COMETBFT  # noqa: PLC0415
 
+    kind = table.take("kind", _text)
+    comet = kind == COMETBFT
     chain = ChainPolicy(
-        kind=table.take("kind", _text),
+        kind=kind,
         chain_id=table.take("chain_id", _count),
         contract=table.take("contract", _hex(20)),
         code_hash=table.take("code_hash", _hex(32)),
         headers=tuple(table.take("headers", _list(_hex(32)), ())),
-        validators=tuple(table.take("validators", _list(_hex(20)), ())),
-        quorum=table.take("quorum", _count, None),
+        validators=() if comet else tuple(table.take("validators", _list(_hex(20)), ())),
+        quorum=None if comet else table.take("quorum", _count, None),
+        comet=_comet(table) if comet else None,
     )
     table.done()
     return chain
+
+
+def _comet(table: _Table) -> CometTrust | None:
+    """The pin of a CometBFT chain; None where the policy trusts pinned headers alone."""
+    from ledger.evidence.chain import CometTrust  # noqa: PLC0415 - see above
+    from ledger.evidence.chain.comet.validators import Validator, ValidatorSet  # noqa: PLC0415
+
+    name = table.take("chain_name", _text, None)
+    if name is None:
+        return None
+    height, time = table.take("height", _count), table.take("time", _seconds, 0)
+    validators = []
+    for item in table.tables("validator"):
+        validators.append(Validator(item.take("key", _hex(32)), item.take("power", _count)))
+        item.done()
+    return CometTrust(name, height, time, ValidatorSet.of(validators))
 
 
 def _roster(table: _Table) -> Roster:

@@ -14,7 +14,7 @@ from ledger.evidence.policy import FORMAT, Auditor, LogTrust, Policy, Witnesses
 from ledger.evidence.seal import Roster, SealMember
 
 if TYPE_CHECKING:
-    from ledger.evidence.chain import ChainPolicy
+    from ledger.evidence.chain import ChainPolicy, CometTrust
 
 _HEAD = """\
 # Whom this verifier trusts, and for what. docs/verification.md says which step asks for which line.
@@ -86,6 +86,8 @@ key = {_quoted(auditor.key.hex())}
 
 
 def _chain(chain: ChainPolicy) -> str:
+    from ledger.evidence.chain.facts import COMETBFT  # noqa: PLC0415 - loaded already by whoever names a chain
+
     lines = [
         "[[chain]]",
         "# A chain whose anchors count (step 10): the contract, its code, and through what a header is trusted.",
@@ -94,11 +96,35 @@ def _chain(chain: ChainPolicy) -> str:
         f"contract = {_quoted(chain.contract.hex())}",
         f"code_hash = {_quoted(chain.code_hash.hex())}",
         f"headers = {_list(header.hex() for header in chain.headers)}",
-        f"validators = {_list(validator.hex() for validator in chain.validators)}",
     ]
+    if chain.comet is not None:
+        lines += _comet(chain.comet)
+    elif chain.kind != COMETBFT:
+        lines.append(f"validators = {_list(validator.hex() for validator in chain.validators)}")
     if chain.quorum is not None:
         lines.append(f"quorum = {chain.quorum}")
     return "\n".join(lines) + "\n"
+
+
+def _comet(trust: CometTrust) -> list[str]:
+    lines = [
+        "# The validators below are trusted as those in force at this height; their successors, whom they announced.",
+        f"chain_name = {_quoted(trust.chain_name)}",
+        f"height = {trust.height}",
+    ]
+    if trust.time:
+        lines += [
+            "# Time of that height's header, Unix seconds: the trusting period counts from here. Pin anew in time.",
+            f"time = {trust.time}",
+        ]
+    for validator in trust.validators.members:
+        lines += [
+            "",
+            "[[chain.validator]]",
+            f"key = {_quoted(validator.key.hex())}",
+            f"power = {validator.power}",
+        ]
+    return lines
 
 
 def _roster(roster: Roster) -> str:

@@ -21,7 +21,6 @@ runs the transition function. Pure. Trusts the list of entries; `ledger.evidence
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -29,6 +28,7 @@ from ledger.evidence.messages import Said, told
 from ledger.evidence.past import BrokenHistoryError, History, Past
 from ledger.evidence.standing import log_time
 from ledger.state.records import KIND_OF, ActorRecord, LogRecord, Record
+from ledger.state.rendering import jsonable
 from ledger.state.rules1.context import put_in_force
 from ledger.state.view import Place
 from ledger.statements import Statement
@@ -93,7 +93,7 @@ class Change:
             "effective": self.effective,
             "state": stored_state(self.after),
             "reason": getattr(self.after, "reason", "") if self.sets_status else "",
-            "changed": {name: [plain(old), plain(new)] for name, (old, new) in self.changed.items()},
+            "changed": {name: [jsonable(old), jsonable(new)] for name, (old, new) in self.changed.items()},
             "leaf": st.leaf.hex(),
             "doubt": None if self.doubt is None else told(self.doubt),
         }
@@ -113,7 +113,7 @@ class AsOf(NamedTuple):
         shown: dict[str, Any] = {"at": self.at, "known": self.known, "state": self.state}
         if self.by is not None:
             shown |= {"since": self.since, "known_since": self.by.logged, "entry": self.by.index}
-            shown |= {"iss": self.by.statement.iss, "record": plain(self.record._asdict())}
+            shown |= {"iss": self.by.statement.iss, "record": jsonable(self.record._asdict())}
         return shown
 
     @property
@@ -147,7 +147,7 @@ class Timeline:
         """The timeline as a JSON object; `head` and `count` are those of the record at the checkpoint."""
         return {
             "kind": self.kind,
-            "name": [plain(part) for part in self.place[1:]],
+            "name": [jsonable(part) for part in self.place[1:]],
             "count": len(self.changes),
             "head": self.record.head.hex(),
             "state": state_of(self.record, self.log_time),
@@ -213,19 +213,6 @@ def stored_state(record: Any) -> str:
     if isinstance(record, LogRecord):
         return "open" if record.successor is None else "sealed"
     return str(getattr(record, "state", "enrolled"))
-
-
-def plain(value: Any) -> Any:
-    """A value of a record as JSON has it: bytes in hex, named tuples as objects."""
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, Mapping):
-        return {str(name): plain(item) for name, item in value.items()}
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return plain(value._asdict())
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return value
 
 
 def _status(record: Any) -> tuple[Any, ...]:

@@ -31,6 +31,7 @@ from ledger.errors import Rejection
 from ledger.evidence.audit_report import FULL, REPLAYED, Anchored, AuditReport, sign_audit_report
 from ledger.evidence.build import build
 from ledger.evidence.chain import ChainPolicy, check_chain_evidence, storage
+from ledger.evidence.chain.comet.commit import signed_bytes
 from ledger.evidence.chain.ethereum import make_evidence
 from ledger.evidence.container import FORMAT, MAX_CONTENT, unpack
 from ledger.evidence.policy import LogTrust, Policy
@@ -67,6 +68,7 @@ from ledger.store.journal import Journal
 from ledger.store.replay import replay
 from node.outbox import AnchorRecord, AnchorState, Attempt
 from node.submission import Admitted, Refused, Run
+from tests.comet_world import FOUR, Comet
 from tests.evidence.bundles import LogSource, signed_note
 from tests.evidence.chain_builder import CODE_HASH, CONTRACT, Still, head, meta
 from tests.world import START, Party, World, key, key_entry
@@ -543,6 +545,38 @@ class Examples:
         for name, (slot, word) in words.items():
             shown += [f"{name} slot     {slot.hex()}, at {keccak256(slot).hex()}", f"{name} word     {word.hex()}"]
         return _code("\n".join(shown))
+
+    def make_comet_evidence(self) -> str:
+        log_id, size, root, time = self.world.log_id, self.tree.size, self.tree.root(), START + 63
+        words = {
+            storage.root_slot(log_id, size): root,
+            storage.meta_slot(log_id, size): meta(9, time),
+            storage.head_slot(log_id): head(size, time),
+        }
+        comet = Comet(words=words, height=12, time=START + 70, signers=FOUR[:3], noise={b"\3": b"parameters"})
+        waits = leaf_hash(b"a statement that waits")
+        evidence = comet.evidence(size=size, log=log_id, requested=(waits,), chain_id=31_991)
+        facts = check_chain_evidence(evidence, comet.policy(chain_id=31_991), log_id)
+        assert (facts.root, facts.anchored_block, facts.newest) == (root, 9, True)
+        parts = comet.parts()
+        over, commit = parts["header"], parts["commit"]
+        vote = next(one for one in commit.signatures if one is not None)
+        items = decode(evidence)
+        shown = [diagnostic(_shortened(item), 0) for item in items]
+        proof = items[-1][1]
+        said = signed_bytes(over, over.hash(), commit, vote)
+        return _code(
+            "[" + ",\n ".join(shown) + "]\n\n"
+            f"{len(evidence)} bytes\n"
+            f"block hash       {over.hash().hex()}\n"
+            f"validators hash  {parts['validators'].hash().hex()}\n"
+            f"first vote over  {said.hex()}\n"
+            f"root slot        {storage.root_slot(log_id, size).hex()}\n"
+            f"its key          {proof[0].hex()}\n"
+            f"its leaf         {proof[2].hex()}, length and key, 20, SHA-256 of {proof[1].hex()}\n"
+            f"store root       {parts['store'].value.hex()}\n"
+            f"app hash         {over.app_hash.hex()}"
+        )
 
     def make_evidence_bundle(self) -> str:
         source = LogSource(self.world.entries)

@@ -6,9 +6,11 @@ signed with eth_keys: nothing of what is tested makes its own input.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-import rlp
+import rlp  # type: ignore[import-untyped]
 from eth_keys.main import KeyAPI
 from eth_utils.crypto import keccak
 
@@ -110,9 +112,15 @@ class Still:
         return filled[: self.fields]
 
     def header(self) -> bytes:
-        return rlp.encode(self.header_fields())
+        return bytes(rlp.encode(self.header_fields()))
 
-    def seal_qbft(self, keys=KEYS[:3], turn: int = 0, listed=VALIDATORS, extra_seals=()) -> Still:
+    def seal_qbft(
+        self,
+        keys: Sequence[Any] = KEYS[:3],
+        turn: int = 0,
+        listed: Sequence[bytes] = VALIDATORS,
+        extra_seals: Sequence[bytes] = (),
+    ) -> Still:
         """Have validators seal the block as QBFT does."""
         vanity = bytes(32)
         unsealed = [vanity, list(listed), [], number(turn), []]
@@ -120,7 +128,7 @@ class Still:
         seals = [key.sign_msg_hash(digest).to_bytes() for key in keys]
         return replace(self, extra=rlp.encode([*unsealed[:4], [*seals, *extra_seals]]))
 
-    def seal_ibft2(self, keys=KEYS[:3], turn: int = 0) -> Still:
+    def seal_ibft2(self, keys: Sequence[Any] = KEYS[:3], turn: int = 0) -> Still:
         """Have validators seal the block as IBFT 2.0 does."""
         unsealed = [bytes(32), list(VALIDATORS), b"", turn.to_bytes(4, "big")]
         digest = keccak(rlp.encode(self.header_fields(rlp.encode(unsealed))))
@@ -138,12 +146,12 @@ class Still:
             requested=requested,
         )
 
-    def policy(self, **changes) -> ChainPolicy:
+    def policy(self, **changes: Any) -> ChainPolicy:
         """Return a policy that pins this header."""
         base = ChainPolicy("ethereum", 7, CONTRACT, CODE_HASH, headers=(keccak(self.header()),))
         return replace(base, **changes)
 
 
-def by_validators(**changes) -> ChainPolicy:
+def by_validators(**changes: Any) -> ChainPolicy:
     """Return a policy that pins the four validators."""
     return replace(ChainPolicy("ethereum", 7, CONTRACT, CODE_HASH, validators=VALIDATORS), **changes)

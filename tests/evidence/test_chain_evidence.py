@@ -370,7 +370,7 @@ def test_an_unknown_kind_or_one_that_the_policy_does_not_name_tells_nothing():
             check_chain_evidence(cbor.encode([kind, *items[1:]]), POLICY, LOG)
     with pytest.raises(ChainUntrustedError):
         check_chain_evidence(EVIDENCE, replace(POLICY, kind="cometbft"), LOG)
-    assert list(KINDS) == ["ethereum"]
+    assert list(KINDS) == ["ethereum", "cometbft"]
 
 
 def test_the_worst_input_of_the_largest_size_is_refused_soon():

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ledger.errors import MalformedError
-from ledger.evidence.chain.facts import ChainPolicy
+from ledger.evidence.chain.comet.validators import Validator, ValidatorSet
+from ledger.evidence.chain.facts import ChainPolicy, CometTrust
 from ledger.evidence.policy import PLAIN, REPLAYING, Auditor, LogTrust, Policy, Witnesses, parse_policy
 from ledger.evidence.policy_text import dump_policy
 from ledger.evidence.seal import Roster, SealMember
@@ -28,8 +31,22 @@ WHOLE = Policy(
     roster=Roster(tuple(SealMember(f"did:example:{n}", bytes([n]) * 48, bytes([n]) * 96) for n in range(3)), 2),
 )
 
+KEYS = ValidatorSet.of([Validator(bytes([n]) * 32, power) for n, power in ((7, 10), (8, 10), (9, 2**40))])
+COMET = ChainPolicy(
+    "cometbft", 31991, b"\xc0" * 20, bytes(32), (b"\x01" * 32,), comet=CometTrust("tial-bft-1", 12, 1_700_000_000, KEYS)
+)
+COMETS = Policy(
+    (LOG,),
+    chains=(
+        COMET,
+        replace(COMET, comet=CometTrust('a "name" \x7f 链', 2**63 - 1, 0, KEYS), headers=()),
+        replace(COMET, comet=None),
+        *WHOLE.chains,
+    ),
+)
 
-@pytest.mark.parametrize("policy", [WHOLE, Policy((LOG,))])
+
+@pytest.mark.parametrize("policy", [WHOLE, Policy((LOG,)), COMETS])
 def test_a_written_policy_is_read_back(policy):
     assert parse_policy(dump_policy(policy)) == policy
 
@@ -78,6 +95,40 @@ def test_what_is_not_understood_is_refused_with_its_place(old, new, where):
     with pytest.raises(MalformedError) as refused:
         parse_policy(text.replace(old, new))
     assert where in refused.value.where
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where"),
+    [
+        ('chain_name = "tial-bft-1"', "", "chain[0].height"),
+        ('chain_name = "tial-bft-1"', 'chain_name = ""', "chain[0].chain_name"),
+        ("height = 12", "", "chain[0].height"),
+        ("height = 12", "height = 0", "height"),
+        ("time = 1700000000", "time = -1", "chain[0].time"),
+        ("height = 12", "height = 12\nquorum = 3", "chain[0].quorum"),
+        ("height = 12", "height = 12\nvalidators = []", "chain[0].validators"),
+        ("power = 1099511627776", "power = 0", "power"),
+        ("power = 1099511627776", "power = 1152921504606846976", "power"),
+        ("power = 1099511627776", "", "chain[0].validator[0].power"),
+        ("power = 1099511627776", "power = 1\nname = 1", "chain[0].validator[0].name"),
+        ("09" * 32, "09" * 31, "chain[0].validator[0].key"),
+        ("08" * 32, "07" * 32, "validators"),
+        ('kind = "cometbft"', 'kind = "ethereum"', "chain[0].chain_name"),
+        ("[[chain.validator]]", "[[chain.member]]", "chain[0].member"),
+    ],
+)
+def test_a_pin_that_is_not_understood_is_refused_with_its_place(old, new, where):
+    text = dump_policy(Policy((LOG,), chains=(COMET,)))
+    assert old in text
+    with pytest.raises(MalformedError) as refused:
+        parse_policy(text.replace(old, new, 1))
+    assert where in refused.value.where
+
+
+def test_validators_stand_in_any_order_in_the_file():
+    text = dump_policy(Policy((LOG,), chains=(COMET,)))
+    first, second = f'"{"09" * 32}"\npower = {2**40}', f'"{"08" * 32}"\npower = 10'
+    assert parse_policy(text.replace(first, "@").replace(second, first).replace("@", second)).chains == (COMET,)
 
 
 def test_a_quorum_of_half_or_less_is_refused():

@@ -431,14 +431,14 @@ def made_kind(scene: Scene) -> Iterator[None]:
     """A kind of chain evidence whose facts are what it says: the step's own judgement is what is tested."""
 
     def check(items: list[Any], _policy: ChainPolicy, _log_id: bytes) -> ChainFacts:
-        _, word, size, root, time, head, sealed = items
+        _, word, size, root, time, head, sealed, since = items
         if word == "untrusted":
             raise ChainUntrustedError("nobody sealed it")
         if word == "false":
             raise ChainInvalidError("it contradicts itself")
         seal = None if sealed is None else ChainSeal(sealed, bytes(32), None, 1, 1)
         return ChainFacts(
-            "made", 7, bytes(32), time, size, root, 5, time, bytes(20), head, time, seal, (), ("the validators",)
+            "made", 7, bytes(32), time, size, root, 5, time, bytes(20), head, time, seal, (), ("the validators",), since
         )
 
     chain.KINDS["made"] = check
@@ -449,7 +449,7 @@ def made_kind(scene: Scene) -> Iterator[None]:
 def anchored(scene: Scene, size: int, **changes: Any) -> ChainPart:
     source = scene.source()
     facts = {"word": "", "size": size, "root": LogSource(source.entries[:size]).root if size <= source.size else b"",
-             "time": scene.clock - 30, "head": size, "sealed": None} | changes  # fmt: skip
+             "time": scene.clock - 30, "head": size, "sealed": None, "since": 0} | changes  # fmt: skip
     proof = consistency_proof(size, source.size, source.node) if size <= source.size else []
     return ChainPart(encode(["made", *facts.values()]), changes.get("stated", size), tuple(proof))
 
@@ -471,6 +471,9 @@ def test_what_the_chain_says_is_judged(scene: Scene, bundle: Bundle, made_kind: 
         (anchored(scene, size, sealed=size - 1), INVALID, "sealed"),
         (anchored(scene, size, time=scene.clock - 15 * DAY), CANNOT_TELL, "trusting period"),
         (anchored(scene, size, time=scene.clock + 301), CANNOT_TELL, "ahead"),
+        (anchored(scene, size, since=scene.clock - 15 * DAY), CANNOT_TELL, "pin newer"),
+        (anchored(scene, size, since=scene.clock - 13 * DAY), VALID, "anchor"),
+        (anchored(scene, size, since=scene.clock + 13 * DAY), VALID, "anchor"),
         (ChainPart(b"\x00", 1, ()), INVALID, "contradicts"),
     ]
     for part, wanted, why in cases:

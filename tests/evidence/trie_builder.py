@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from itertools import takewhile
+from typing import Any
 
-import rlp
+import rlp  # type: ignore[import-untyped]
 from eth_utils.crypto import keccak
 
 
@@ -33,7 +34,7 @@ class Trie:
     def nodes(self) -> list[bytes]:
         return list(self.stored.values())
 
-    def _build(self, entries):
+    def _build(self, entries: dict[tuple[int, ...], bytes]) -> Any:
         if not entries:
             return b""
         if len(entries) == 1:
@@ -49,7 +50,7 @@ class Trie:
             node.append(self._refer(self._build(below)))
         return [*node, entries.get((), b"")]
 
-    def _refer(self, node):
+    def _refer(self, node: Any) -> Any:
         raw = rlp.encode(node)
         if node == b"" or len(raw) < 32:
             return node

@@ -45,6 +45,7 @@ KINDS_OF: Mapping[str, Sequence[str]] = {
     "split-view": ("split view", "split view, innocent"),
     "violation": ("violation",),
     "chain-evidence": ("chain evidence, pinned",),
+    "comet-evidence": ("chain evidence, cometbft",),
     "cbor": ("seal", "split view", "state proof"),
 }
 TEXTS: Mapping[str, Sequence[str]] = {
@@ -78,6 +79,7 @@ def seeds() -> dict[str, list[bytes]]:
     lines = [f"witness w{n} {witness(name).format()}" for n, name in enumerate(PLAIN_WITNESSES)]
     header = honest.still.header()
     accounts, _ = honest.still.tries()
+    tree = honest.comet.evm()
     found |= {
         "checkpoint": [note.text],
         "vkey": [vkey.format().encode() for vkey in vkeys],
@@ -104,6 +106,8 @@ def seeds() -> dict[str, list[bytes]]:
             for names in ([bytes(32)], [bytes(32), b"\x80" * 32])
         ],
         "header": [header],
+        "ics23": [encode(tree.prove(name).to_items()) for name in (*tree.keys()[:3], b"\2", b"\0", b"\xff")],
+        "comet-header": [encode(link.to_items()) for link in honest.comet.links()],
         "rlp": [header, rlp.encode([b"a", [b"", b"bc" * 40]])],
         "trie": [rlp.encode(accounts.nodes[:4]), rlp.encode(accounts.nodes[-1:])],
         "signature": [bytes([n]) + key("x").public_key + b"\0" + key("x").sign(b"message") for n in range(3)],
@@ -113,11 +117,13 @@ def seeds() -> dict[str, list[bytes]]:
 
 
 def trusted(honest: Honest) -> Policy:
-    """The policy of the honest world, with the log's keys written out."""
+    """The policy of the honest world, with the log's keys written out, and the other chain's validators."""
     policy = honest.policy()
     vkey = Vkey(ORIGIN, ED25519, key("note").public_key)
     auditors = tuple(Auditor(name, -8, key(name).public_key) for name in ("auditor", "cose"))
-    return replace(policy, logs=tuple(replace(log, note_keys=(vkey,)) for log in policy.logs), auditors=auditors)
+    chains = (*policy.chains, honest.comet.policy())
+    logs = tuple(replace(log, note_keys=(vkey,)) for log in policy.logs)
+    return replace(policy, logs=logs, auditors=auditors, chains=chains)
 
 
 def _key_file() -> bytes:

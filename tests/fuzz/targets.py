@@ -20,6 +20,9 @@ from ledger.crypto.suites import SUITES
 from ledger.evidence.audit_report import auditor_kid, open_audit_report
 from ledger.evidence.bundle import Bundle
 from ledger.evidence.chain import check_chain_evidence, rlp, trie
+from ledger.evidence.chain.comet.commit import Link, verify_commit
+from ledger.evidence.chain.comet.ics23 import Absence, iavl_root, proof_from_items, store_root
+from ledger.evidence.chain.cometbft import STORE
 from ledger.evidence.chain.header import Header
 from ledger.evidence.container import pack, unpack
 from ledger.evidence.policy import Policy, parse_policy
@@ -186,7 +189,7 @@ def _of_evidence(trust: Trust) -> dict[str, Target]:
 
 
 def _of_chain(trust: Trust) -> dict[str, Target]:
-    log, (chain, *_) = trust.policy.logs[0].log_id, trust.policy.chains
+    log, (chain, comet) = trust.policy.logs[0].log_id, trust.policy.chains
 
     def nodes(raw: bytes) -> None:
         """The first node is the root; its hash is computed, so that the walk goes on."""
@@ -201,7 +204,23 @@ def _of_chain(trust: Trust) -> dict[str, Target]:
         if found.sealed is not None:
             found.sealed.signers()
 
+    def ics23(raw: bytes) -> None:
+        found = proof_from_items(decode(raw))
+        _same(encode(found.to_items()), raw)
+        if isinstance(found, Absence):
+            iavl_root(found)
+        else:
+            (store_root if found.key == STORE else iavl_root)(found)
+
+    def comet_header(raw: bytes) -> None:
+        found = Link.from_items(decode(raw))
+        _same(encode(found.to_items()), raw)
+        verify_commit(*found)
+
     return {
+        "comet-evidence": lambda raw: check_chain_evidence(raw, comet, log),
+        "comet-header": comet_header,
+        "ics23": ics23,
         "rlp": lambda raw: _same(rlp.encode(rlp.decode(raw)), raw),
         "trie": nodes,
         "header": header,

@@ -212,28 +212,35 @@ def _bundle_check(policy: Policy, clock: int) -> Callable[[bytes], BundleClaim |
 
 def _chain(honest: Honest) -> list[Kind]:
     town = honest.town
-    raws = {
-        "anchor": honest.evidence(town),
-        "requested": honest.evidence(town, (town.sale.leaf,)),
-        "two requested": honest.evidence(town, (town.sale.leaf, bytes(32))),
-        "elsewhere": honest.evidence(honest.other),
-    }
 
-    def kind(name: str, share: int, policy: ChainPolicy) -> Kind:
+    def files(evidence: Callable[..., bytes]) -> dict[str, bytes]:
+        return {
+            "anchor": evidence(town),
+            "requested": evidence(town, (town.sale.leaf,)),
+            "two requested": evidence(town, (town.sale.leaf, bytes(32))),
+            "elsewhere": evidence(honest.other),
+        }
+
+    def kind(name: str, share: int, policy: ChainPolicy, raws: dict[str, bytes]) -> Kind:
         def check(raw: bytes) -> ChainFacts:
             return check_chain_evidence(raw, policy, town.world.log_id)
 
         return made(name, share, raws, check, valid=lambda name: name != "elsewhere", agrees=_true_facts(honest))
 
-    return [kind("chain evidence, pinned", 6, honest.pinned), kind("chain evidence, sealed", 4, honest.by_validators)]
+    raws, comet = files(honest.evidence), files(honest.comet_evidence)
+    return [
+        kind("chain evidence, pinned", 6, honest.pinned, raws),
+        kind("chain evidence, sealed", 4, honest.by_validators, raws),
+        kind("chain evidence, cometbft", 8, honest.comet.policy(), comet),
+    ]
 
 
 def _true_facts(honest: Honest) -> Callable[[ChainFacts, ChainFacts], bool]:
     """What tells whether the same is proven of the log under the same header.
 
     The evidence may ask about any leaf, which nobody signs: each answer must be what the contract holds. One leaf was
-    requested; that another was not is proven by the same nodes, where the paths end alike. The seals of a block are
-    outside of its hash and more than a quorum: fewer of them, in any order, name fewer validators.
+    requested; that another was not is proven by the same nodes, where the paths end alike. The seals or votes for a
+    block are outside of its hash and more than a quorum: fewer of them, in any order, name fewer validators.
     """
     asked = honest.town.sale.leaf
     made_at = {asked: (41, honest.town.early_time, SENDER)}

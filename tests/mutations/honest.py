@@ -23,6 +23,7 @@ from ledger.log.proofs import consistency_proof
 from ledger.log.tree import root_of
 from ledger.state.records import CredentialRecord, IdentifierRecord
 from ledger.statements import Statement
+from tests.comet_world import FIVE, FOUR, Comet
 from tests.evidence.bundles import (
     DIGEST,
     ITEM,
@@ -136,6 +137,15 @@ class Honest:
     def by_validators(self) -> ChainPolicy:
         """A policy that names the validators, three of whom are enough."""
         return ChainPolicy("ethereum", CHAIN_ID, CONTRACT, CODE_HASH, validators=VALIDATORS)
+
+    @cached_property
+    def comet(self) -> Comet:
+        """A CometBFT chain whose contract holds the same, and whose validators changed once."""
+        return Comet(words=self.still.words, time=self.still.time, sets=(FOUR, FIVE), until=(20,))
+
+    def comet_evidence(self, town: Town, requested: tuple[bytes, ...] = ()) -> bytes:
+        """Evidence of that chain about a log's anchor at its smaller size."""
+        return self.comet.evidence(size=town.early_size, log=town.world.log_id, requested=requested)
 
     def chain_part(self, town: Town, source: LogSource) -> ChainPart:
         """The chain's member of a bundle."""

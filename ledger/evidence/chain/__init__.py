@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ledger.errors import MalformedError
-from ledger.evidence.chain import ethereum
+from ledger.evidence.chain import cometbft, ethereum
 from ledger.evidence.chain.facts import (
     MAX_EVIDENCE,
     ChainFacts,
@@ -19,6 +19,7 @@ from ledger.evidence.chain.facts import (
     ChainRequest,
     ChainSeal,
     ChainUntrustedError,
+    CometTrust,
 )
 from ledger.statements import cbor
 
@@ -31,14 +32,21 @@ __all__ = [
     "ChainRequest",
     "ChainSeal",
     "ChainUntrustedError",
+    "CometTrust",
     "block_hashes",
     "check_chain_evidence",
     "check_request",
 ]
 
-KINDS: Final[dict[str, Callable[[list[Any], ChainPolicy, bytes], ChainFacts]]] = {ethereum.KIND: ethereum.check}
+KINDS: Final[dict[str, Callable[[list[Any], ChainPolicy, bytes], ChainFacts]]] = {
+    ethereum.KIND: ethereum.check,
+    cometbft.KIND: cometbft.check,
+}
 """Checkers by kind: the decoded array, the policy, the log id."""
-BLOCKS: Final[dict[str, Callable[[list[Any]], tuple[bytes, ...]]]] = {ethereum.KIND: ethereum.block_hashes}
+BLOCKS: Final[dict[str, Callable[[list[Any]], tuple[bytes, ...]]]] = {
+    ethereum.KIND: ethereum.block_hashes,
+    cometbft.KIND: cometbft.block_hashes,
+}
 """Readers of the block's hashes by kind: the decoded array."""
 
 

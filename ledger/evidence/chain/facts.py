@@ -10,7 +10,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from ledger.errors import LedgerError, MalformedError
+from ledger.evidence.chain.comet.header import check_chain_name
+from ledger.evidence.chain.comet.validators import ValidatorSet
+from ledger.evidence.chain.comet.values import MAX_HEIGHT, MAX_SECONDS, check_number
 
+COMETBFT: Final = "cometbft"
+"""The kind whose trust begins with a set of validators at a height."""
 MAX_EVIDENCE: Final = 128 * 1024
 """Most bytes of one piece of chain evidence; a chain with 2^40 accounts needs a tenth of it."""
 MAX_HEADERS: Final = 4096
@@ -39,15 +44,36 @@ def default_quorum(validators: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class CometTrust:
+    """Where trust in a CometBFT chain begins: its name, and the validators in force at a height.
+
+    `time` is the Unix time of that height's header, from which the trusting period counts; 0: nobody said. Raises
+    MalformedError for a name, height or time out of bounds.
+    """
+
+    chain_name: str
+    height: int
+    time: int
+    validators: ValidatorSet
+
+    def __post_init__(self) -> None:
+        check_chain_name(self.chain_name)
+        check_number("height", self.height, 1, MAX_HEIGHT)
+        check_number("time", self.time, 0, MAX_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
 class ChainPolicy:
     """The chain that a verifier trusts, and through what.
 
-    `kind` names the form of evidence ("ethereum"). `contract` is the 20-byte address, `code_hash` Keccak-256 of the
-    runtime code, 32 bytes. A header is trusted when its block hash (32 bytes) is among `headers`, or when `quorum` of
-    `validators` (20-byte addresses) sealed it; None means `default_quorum`. How old a header may be, and how long
-    validators are trusted, the verifier judges by `ChainFacts.time`.
+    `kind` names the form of evidence ("ethereum", "cometbft"). `contract` is the 20-byte address, `code_hash`
+    Keccak-256 of the runtime code, 32 bytes. A header is trusted when its block hash (32 bytes) is among `headers`. Of
+    the kind "ethereum" also when `quorum` of `validators` (20-byte addresses) sealed it; None means `default_quorum`.
+    Of the kind "cometbft" also when the validators of `comet`, or those whom they announced, signed it. How old a
+    header may be, and how long validators are trusted, the verifier judges by `ChainFacts.time` and `trusted_since`.
 
-    Raises MalformedError for values of another size or number, and for a quorum of half of the validators or less.
+    Raises MalformedError for values of another size or number, for a quorum of half of the validators or less, and for
+    the trust of another kind.
     """
 
     kind: str
@@ -57,6 +83,7 @@ class ChainPolicy:
     headers: tuple[bytes, ...] = ()
     validators: tuple[bytes, ...] = ()
     quorum: int | None = None
+    comet: CometTrust | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.chain_id <= MAX_CHAIN_ID:
@@ -65,6 +92,10 @@ class ChainPolicy:
         _sized("code_hash", (self.code_hash,), 32, 1)
         _sized("headers", self.headers, 32, MAX_HEADERS)
         _sized("validators", self.validators, 20, MAX_VALIDATORS)
+        if self.kind == COMETBFT and (self.validators or self.quorum is not None):
+            raise MalformedError("a CometBFT chain is trusted through keys with power at a height", where="validators")
+        if self.kind != COMETBFT and self.comet is not None:
+            raise MalformedError(f"keys with power at a height are not for the kind {self.kind!r}", where="chain_name")
         count = len(self.validators)
         if self.quorum is not None and not count < 2 * self.quorum <= 2 * count:
             raise MalformedError(
@@ -125,6 +156,8 @@ class ChainFacts:
     `block`, `block_hash`, `time`: the header. `size`, `root`: the anchor, with `anchored_block`, `anchored_time` and
     `anchored_by` (20 bytes) of its transaction. `head_size`, `head_time`: the newest anchor under the header.
     `requested`: those that the evidence asks about, in ascending order. `rests_on`: who vouches, in words.
+    `trusted_since`: time from which the validators who vouch are trusted, where the policy says so; 0: it does not, or
+    the policy pins the header itself.
     """
 
     kind: str
@@ -141,6 +174,7 @@ class ChainFacts:
     seal: ChainSeal | None
     requested: tuple[ChainRequest, ...]
     rests_on: tuple[str, ...]
+    trusted_since: int = 0
 
     @property
     def sealed(self) -> bool:
