@@ -19,10 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bootstrap
+import build_bft_chain
 
 ROOT = bootstrap.ROOT
 CONTRACTS = bootstrap.CONTRACTS
 PACKAGES = ("ledger", "node", "api", "devnet")
+BFT = "tests/bft"
 FORGE = CONTRACTS / "node_modules" / ".bin" / "forge"
 # Tests start nodes and chains of their own: more workers than this contend for the disk and gain nothing.
 MOST_WORKERS = 4
@@ -49,11 +51,13 @@ class Outcome:
     note: str = ""
 
 
-def checks(*, fast: bool, slow: bool, report: Path) -> list[Check]:
-    """Return the checks in the order of what fails soonest; `report` is where pytest writes its JUnit file."""
+def checks(*, fast: bool, slow: bool, reports: Path) -> list[Check]:
+    """Return the checks in the order of what fails soonest; `reports` is where pytest writes JUnit files."""
     python = sys.executable
     workers = min(MOST_WORKERS, os.cpu_count() or 1)
-    pytest = [python, "-m", "pytest", f"--numprocesses={workers}", "--dist=loadfile", f"--junitxml={report}"]
+    chosen = () if slow else ("-m", "not slow")
+    pytest = (python, "-m", "pytest", *chosen)
+    spread = (f"--numprocesses={workers}", "--dist=loadfile", f"--ignore={BFT}", f"--junitxml={reports / 'tests.xml'}")
     return [
         Check("requirement files", (python, "scripts/lock.py", "--check")),
         Check("ruff check", (python, "-m", "ruff", "check", ".")),
@@ -61,7 +65,10 @@ def checks(*, fast: bool, slow: bool, report: Path) -> list[Check]:
         Check("mypy --strict", (python, "-m", "mypy", "--strict", *PACKAGES, "scripts")),
         Check("lint-imports", (str(ROOT / ".venv" / "bin" / "lint-imports"),)),
         contract_check(fast=fast),
-        Check("pytest", (*pytest, *(() if slow else ("-m", "not slow")))),
+        Check("bft-chain", (python, "scripts/build_bft_chain.py", "--check"), skip=build_bft_chain.toolchain()[2]),
+        Check("pytest", (*pytest, *spread)),
+        # Four validators and a node under load want the machine for themselves.
+        Check(f"pytest {BFT}", (*pytest, BFT, f"--junitxml={reports / 'bft.xml'}")),
     ]
 
 
@@ -89,12 +96,13 @@ def perform(check: Check) -> Outcome:
     return Outcome(check.name, "FAILED", seconds, f"exit code {code}") if code else Outcome(check.name, "ok", seconds)
 
 
-def skipped_tests(report: Path) -> Counter[str]:
-    """Return reason -> how many tests pytest skipped for it; empty where pytest left no report."""
-    if not report.is_file():
-        return Counter()
-    elements = ET.parse(report).iter("skipped")  # noqa: S314  the file is our own pytest's
-    return Counter(element.get("message") or "no reason given" for element in elements)
+def skipped_tests(reports: Path) -> Counter[str]:
+    """Return reason -> how many tests pytest skipped for it, of all the reports that it left."""
+    found: Counter[str] = Counter()
+    for report in reports.glob("*.xml"):
+        elements = ET.parse(report).iter("skipped")  # noqa: S314  the file is our own pytest's
+        found.update(element.get("message") or "no reason given" for element in elements)
+    return found
 
 
 def summary(outcomes: Sequence[Outcome], skips: Counter[str], *, slow: bool) -> str:
@@ -116,9 +124,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--slow", action="store_true", help="run the tests marked slow too")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as scratch:
-        report = Path(scratch) / "pytest.xml"
-        outcomes = [perform(check) for check in checks(fast=options.fast, slow=options.slow, report=report)]
-        skips = skipped_tests(report)
+        reports = Path(scratch)
+        outcomes = [perform(check) for check in checks(fast=options.fast, slow=options.slow, reports=reports)]
+        skips = skipped_tests(reports)
     print(summary(outcomes, skips, slow=options.slow), flush=True)
     return int(any(outcome.state == "FAILED" for outcome in outcomes))
 

@@ -8,11 +8,8 @@ folder's locks, which are the ones started for it.
 from __future__ import annotations
 
 import json
-import os
 import signal
-import socket
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from devnet.embedded.binary import find_anvil
-from devnet.embedded.keys import DevelopmentKey, development_key
-from devnet.embedded.locks import held, is_held
-from devnet.embedded.rpc import call
 from devnet.embedded.snapshots import SnapshotStore
 from devnet.embedded.supervisor import BALANCE
+from devnet.keys import DevelopmentKey, development_key
+from devnet.locks import held, is_held
+from devnet.processes import end, free_port, last_words, launch, pid_of
+from devnet.rpc import call
 from ledger.errors import LedgerError, MalformedError, UnavailableError
 from ledger.store.durable import replace_file
 
@@ -71,14 +69,14 @@ class EmbeddedChain:
         with held(self.folder / "start.lock", seconds=timeout):
             if not self._supervised():
                 self._launch()
-            end = time.monotonic() + timeout
+            until = time.monotonic() + timeout
             while True:
                 status = self.status()
                 if status.state == "running":
                     return status
                 dead = self._child is not None and self._child.poll() is not None
-                if dead or status.state == "failing" or time.monotonic() > end:
-                    error = status.error or self._last_words()
+                if dead or status.state == "failing" or time.monotonic() > until:
+                    error = status.error or last_words(self.folder / "supervisor.log")
                     self.stop()
                     raise UnavailableError(f"the embedded chain did not start: {error}", where=str(self.folder))
                 time.sleep(0.02)
@@ -86,9 +84,9 @@ class EmbeddedChain:
     def stop(self, *, timeout: float = 20.0) -> None:
         """End the supervisor and its anvil, after saving the state. Nothing happens where none runs."""
         if self._supervised():
-            self._end("supervisor.pid", signal.SIGTERM, timeout)
-            self._end("supervisor.pid", signal.SIGKILL, timeout)
-        self._end("anvil.pid", signal.SIGKILL, timeout)
+            end(self.folder / "supervisor.pid", timeout, number=signal.SIGTERM)
+            end(self.folder / "supervisor.pid", timeout)
+        end(self.folder / "anvil.pid", timeout)
         if self._child is not None:
             with suppress(subprocess.TimeoutExpired):
                 self._child.wait(1)
@@ -101,7 +99,7 @@ class EmbeddedChain:
             told = json.loads((self.folder / "status.json").read_bytes())
         alive = self._supervised()
         # A status file left by a supervisor that was killed speaks of the past.
-        current = alive and told.get("supervisor") == self._pid("supervisor.pid")
+        current = alive and told.get("supervisor") == pid_of(self.folder / "supervisor.pid")
         state = str(told.get("state", "starting")) if current else ("starting" if alive else "stopped")
         try:
             config = self._config()
@@ -112,8 +110,8 @@ class EmbeddedChain:
             state=state,
             url=url,
             chain_id=chain_id,
-            supervisor=self._pid("supervisor.pid") if alive else 0,
-            anvil=self._pid("anvil.pid") if is_held(self.folder / "anvil.pid") else 0,
+            supervisor=pid_of(self.folder / "supervisor.pid") if alive else 0,
+            anvil=pid_of(self.folder / "anvil.pid") if is_held(self.folder / "anvil.pid") else 0,
             block=self._block(url) if state == "running" else int(told.get("block", 0)),
             restarts=int(told.get("restarts", 0)),
             saved=str(told.get("saved", "")),
@@ -145,22 +143,12 @@ class EmbeddedChain:
         return key
 
     def _launch(self) -> None:
-        self._end("anvil.pid", signal.SIGKILL, 10)  # left over where a supervisor was killed
+        end(self.folder / "anvil.pid", 10)  # left over where a supervisor was killed
         find_anvil()
         self._store.newest()
         self._choose()
-        root = Path(__file__).resolve().parents[2]
-        path = os.pathsep.join([str(root), *filter(None, [os.environ.get("PYTHONPATH")])])
         (self.folder / "status.json").unlink(missing_ok=True)
-        with (self.folder / "supervisor.log").open("ab") as stream:
-            self._child = subprocess.Popen(  # noqa: S603 - our own module
-                [sys.executable, "-m", "devnet.embedded.supervisor", str(self.folder.resolve())],
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=stream,
-                env={**os.environ, "PYTHONPATH": path},
-                start_new_session=True,
-            )
+        self._child = launch("devnet.embedded.supervisor", self.folder, self.folder / "supervisor.log")
 
     def _choose(self) -> None:
         """Fix port and chain id in `chain.json`, refusing a chain id other than the one of the saved chain."""
@@ -173,12 +161,12 @@ class EmbeddedChain:
                 remedy="Use another folder, or the chain id of this one",
             )
         wanted = self._port or int(known.get("port", 0))
-        port = _free_port(wanted)
+        port = free_port(wanted)
         if port is None and self._port:
             raise UnavailableError(
                 f"port {self._port} is in use by another program", where="127.0.0.1", remedy="Choose another port"
             )
-        replace_file(path, json.dumps({"port": port or _free_port(0), "chain_id": self._chain_id}).encode())
+        replace_file(path, json.dumps({"port": port or free_port(0), "chain_id": self._chain_id}).encode())
 
     def _config(self) -> dict[str, Any]:
         path = self.folder / "chain.json"
@@ -191,47 +179,8 @@ class EmbeddedChain:
     def _supervised(self) -> bool:
         return is_held(self.folder / "supervisor.pid")
 
-    def _pid(self, name: str) -> int:
-        """Return the process number in a file whose lock is held; it is written within milliseconds of the lock."""
-        for _ in range(100):
-            with suppress(OSError, ValueError):
-                return int((self.folder / name).read_text())
-            time.sleep(0.01)
-        return 0
-
-    def _end(self, name: str, number: int, timeout: float) -> None:
-        """Send a signal to the process that holds the lock `name`, and wait until it has let go of it."""
-        path = self.folder / name
-        if not is_held(path):
-            return
-        pid = self._pid(name)
-        if pid > 1:
-            with suppress(ProcessLookupError):
-                os.kill(pid, number)
-        end = time.monotonic() + timeout
-        while is_held(path) and time.monotonic() < end:
-            time.sleep(0.01)
-
     def _block(self, url: str) -> int:
         try:
             return int(call(url, "eth_blockNumber", timeout=1), 16)
         except (UnavailableError, ValueError, TypeError):
             return 0
-
-    def _last_words(self) -> str:
-        with suppress(OSError):
-            lines = (self.folder / "supervisor.log").read_text(errors="replace").strip().splitlines()
-            return lines[-1] if lines else ""
-        return ""
-
-
-def _free_port(wanted: int) -> int | None:
-    """Return `wanted` (0: any) if nothing listens there on loopback."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", wanted))
-        except OSError:
-            return None
-        port: int = probe.getsockname()[1]
-        return port

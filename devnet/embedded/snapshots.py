@@ -13,8 +13,8 @@ import re
 import zlib
 from pathlib import Path
 
-from devnet.embedded.locks import held
-from devnet.embedded.rpc import call
+from devnet.locks import held
+from devnet.rpc import call
 from ledger.errors import CorruptError, UnavailableError
 from ledger.store.durable import remove_leftovers, replace_file, sync_directory
 

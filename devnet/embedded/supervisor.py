@@ -20,9 +20,10 @@ from types import FrameType
 from typing import Any
 
 from devnet.embedded.binary import find_anvil
-from devnet.embedded.locks import take_lock
-from devnet.embedded.rpc import call
 from devnet.embedded.snapshots import SnapshotStore
+from devnet.locks import take_lock
+from devnet.processes import bound_log, spawn
+from devnet.rpc import call
 from ledger.errors import LedgerError, UnavailableError
 from ledger.store.durable import StorageError, replace_file
 
@@ -126,7 +127,7 @@ class Supervisor:
         ]
         log_path = self.folder / "anvil.log"
         start = log_path.stat().st_size if log_path.exists() else 0
-        self.anvil = self._spawn(program, log_path)
+        self.anvil = spawn(program, self.folder / "anvil.pid", log_path)
         self._await_listening(log_path, start)
         # A snapshot may be older than an address that was funded after it: give what is missing.
         for address in self._funded():
@@ -135,29 +136,6 @@ class Supervisor:
         self.saved_head = self._head() if snapshot is not None else None
         self.last_answer = time.monotonic()
         self._tell(state="running", anvil=self.anvil.pid, saved=snapshot.name if snapshot else "", error="")
-
-    def _spawn(self, program: list[str], log_path: Path) -> subprocess.Popen[bytes]:
-        """Start anvil holding the lock of `anvil.pid`, with its number written there before it runs.
-
-        So the lock tells that an anvil of this folder lives, and the file which process it is, even when this
-        supervisor was killed in between.
-        """
-        pid_path = self.folder / "anvil.pid"
-        lock = take_lock(pid_path)
-        if lock is None:
-            raise UnavailableError("an earlier anvil of this folder still lives", where=str(pid_path))
-        try:
-            with log_path.open("ab") as stream:
-                return subprocess.Popen(  # noqa: S603 - our own program and arguments
-                    ["/bin/sh", "-c", 'echo $$ > "$1" && shift && exec "$@"', "sh", str(pid_path), *program],
-                    stdin=subprocess.DEVNULL,
-                    stdout=stream,
-                    stderr=stream,
-                    pass_fds=(lock,),
-                    start_new_session=True,
-                )
-        finally:
-            os.close(lock)
 
     def _await_listening(self, log_path: Path, start: int, seconds: float = 30.0) -> None:
         """Wait until this very anvil says that it has its port: an answer alone could come from a stranger there."""
@@ -221,9 +199,7 @@ class Supervisor:
             self.next_save = now + 10 * took
             self.saved_head = head
             self._tell(block=int(head[0], 16), saved=path.name)
-        log_path = self.folder / "anvil.log"
-        if log_path.stat().st_size > LOG_LIMIT:
-            os.truncate(log_path, 0)
+        bound_log(self.folder / "anvil.log", LOG_LIMIT)
 
     def _end(self) -> None:
         if self.anvil is not None and self.anvil.poll() is None:

@@ -14,9 +14,9 @@ import pytest
 
 from devnet.embedded.binary import AnvilNotFoundError, find_anvil
 from devnet.embedded.chain import EmbeddedChain
-from devnet.embedded.locks import is_held
-from devnet.embedded.rpc import call
 from devnet.embedded.snapshots import SnapshotStore
+from devnet.locks import is_held
+from devnet.rpc import call
 from ledger.errors import CorruptError, KeyFileError, LedgerError, UnavailableError
 
 STRANGER = "0x00000000000000000000000000000000000000aa"

@@ -1,4 +1,4 @@
-"""One JSON-RPC call to the anvil on loopback: enough for the supervisor, which needs no web3.
+"""One JSON-RPC call to a chain's node on loopback: enough for a supervisor, which needs no web3.
 
 Every failure is an UnavailableError; answers are bounded in time and size. Follows JSON-RPC 2.0 over HTTP POST.
 """
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from ledger.errors import UnavailableError
 
-ANSWER_LIMIT = 1 << 30
+ANSWER_LIMIT = 1 << 30  # the whole state of an embedded chain comes in one answer
 
 
 def call(url: str, method: str, *params: object, timeout: float = 3.0) -> Any:
@@ -24,11 +24,11 @@ def call(url: str, method: str, *params: object, timeout: float = 3.0) -> Any:
         connection.request("POST", "/", body, {"Content-Type": "application/json"})
         content = connection.getresponse().read(ANSWER_LIMIT)
     except (OSError, http.client.HTTPException) as error:
-        raise UnavailableError(f"the embedded chain does not answer {method}: {error}", where=url) from error
+        raise UnavailableError(f"the chain does not answer {method}: {error}", where=url) from error
     finally:
         connection.close()
     try:
         answer = json.loads(content)
         return answer["result"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UnavailableError(f"the embedded chain answers {method} with {content[:200]!r}", where=url) from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UnavailableError(f"the chain answers {method} with {content[:200]!r}", where=url) from error

@@ -1,4 +1,4 @@
-"""Development keys of the embedded chain: random, one file each, readable by their owner only.
+"""Development keys of a chain on this machine: random, one file each, readable by their owner only.
 
 These keys hold play money on a chain that listens on loopback, so the files are not encrypted; they are made fresh for
 each chain, because the well-known keys of development tools get scraped. Keys of the node itself are key files of
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +18,13 @@ from ledger.errors import KeyFileError, MalformedError
 from ledger.store.durable import replace_file
 
 FORMAT = "tial-development-key-v1"
+_MAX_SIZE = 4096
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 
 
 @dataclass(frozen=True, slots=True)
 class DevelopmentKey:
-    """A secp256k1 key with funds on the embedded chain. `address` is the checksummed text, `secret` 32 bytes."""
+    """A secp256k1 key of an account on a development chain. `address` is the checksummed text, `secret` 32 bytes."""
 
     name: str
     address: str
@@ -48,17 +50,33 @@ def development_key(folder: Path, name: str) -> DevelopmentKey:
         secret = secp256k1.SUITE.generate().secret
         document = {"format": FORMAT, "name": name, "address": _address(secret), "secret": secret.hex()}
         replace_file(path, json.dumps(document, indent=1).encode(), mode=0o600)
-    if path.stat().st_mode & 0o077:
-        raise KeyFileError("others can read this key file", where=str(path), remedy="chmod 600 it, or remove it")
+    key = read_development_key(path)
+    if key.name != name:
+        raise KeyFileError("the key file is of another name", where=str(path))
+    return key
+
+
+def is_development_key(path: Path) -> bool:
+    """Tell a development key from a key file that a passphrase protects."""
+    with suppress(OSError, ValueError, KeyError, TypeError), path.open("rb") as stream:
+        return bool(json.loads(stream.read(_MAX_SIZE))["format"] == FORMAT)
+    return False
+
+
+def read_development_key(path: Path) -> DevelopmentKey:
+    """Read a key from its file; KeyFileError where it cannot be used, or where others may read it."""
     try:
-        document = json.loads(path.read_bytes())
+        if path.stat().st_mode & 0o077:
+            raise KeyFileError("others can read this key file", where=str(path), remedy="chmod 600 it, or remove it")
+        with path.open("rb") as stream:
+            document = json.loads(stream.read(_MAX_SIZE))
         secret = bytes.fromhex(document["secret"])
         address = _address(secret)
         if document["format"] != FORMAT or document["address"] != address:
             raise KeyFileError("the key file contradicts itself", where=str(path), remedy="Remove it to make a new key")
-    except (ValueError, KeyError, TypeError, MalformedError) as error:
+        return DevelopmentKey(str(document["name"]), address, secret)
+    except (OSError, ValueError, KeyError, TypeError, MalformedError) as error:
         raise KeyFileError("this is no development key", where=str(path), remedy="Remove it, to make one") from error
-    return DevelopmentKey(name, address, secret)
 
 
 def _address(secret: bytes) -> str:

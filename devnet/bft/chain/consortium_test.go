@@ -1,0 +1,139 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/ethereum/go-ethereum/common"
+)
+
+var (
+	alice = common.HexToAddress("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266")
+	bob   = common.HexToAddress("0x70997970C51812dc3A010C7d01b50e0d17dc79C8")
+)
+
+func key(number byte) [32]byte { return [32]byte{31: number} }
+
+// stored lays a consortium out and reads it as the chain does.
+func stored(content Consortium) map[common.Hash]common.Hash {
+	words := make(map[common.Hash]common.Hash)
+	for _, pair := range content.storage() {
+		words[pair[0]] = pair[1]
+	}
+	return words
+}
+
+func reader(words map[common.Hash]common.Hash) Words {
+	return func(slot common.Hash) common.Hash { return words[slot] }
+}
+
+func sample() Consortium {
+	return Consortium{
+		Rights:         map[common.Address]uint64{bob: 3},
+		Validators:     ValidatorSet{{key(1), 10}, {key(2), maxPower}},
+		Administrators: []common.Address{alice},
+		Threshold:      1,
+	}
+}
+
+func TestSlotsAreThoseOfSolidity(t *testing.T) {
+	words := stored(sample())
+	for slot, want := range map[string]int64{
+		"0x723077b8a1b173adc35e5f0e7e3662fd1208212cb629f9c128551ea7168da722": 1, // rights of an administrator
+		"0x0000000000000000000000000000000000000000000000000000000000000001": 2, // number of validators
+		"0xb10e2d527612073b26eecdfd717e6a320cf44b4afac2b0732d9fcbe2b7fa0cf6": 1, // key of the first
+		"0xb10e2d527612073b26eecdfd717e6a320cf44b4afac2b0732d9fcbe2b7fa0cf7": 10,
+		"0xb10e2d527612073b26eecdfd717e6a320cf44b4afac2b0732d9fcbe2b7fa0cf8": 2,
+		"0xb10e2d527612073b26eecdfd717e6a320cf44b4afac2b0732d9fcbe2b7fa0cf9": maxPower,
+		"0x0000000000000000000000000000000000000000000000000000000000000002": 1, // number of administrators
+		"0x0000000000000000000000000000000000000000000000000000000000000003": 1, // threshold
+	} {
+		if got := words[common.HexToHash(slot)].Big().Int64(); got != want {
+			t.Errorf("slot %s holds %d, not %d", slot, got, want)
+		}
+	}
+	administrator := common.HexToHash("0x405787fa12a823e0f2b7631cc41b3ba8828b3321ca811111fa75cd3aa3bb5ace")
+	if common.BytesToAddress(words[administrator].Bytes()) != alice {
+		t.Error("the administrator stands elsewhere")
+	}
+	if len(words) != 10 {
+		t.Errorf("%d words are written, not 10", len(words))
+	}
+}
+
+func TestValidatorsAreReadBackAsWritten(t *testing.T) {
+	set, err := readValidators(reader(stored(sample())))
+	if err != nil || len(set) != 2 || set[0] != (Validator{key(1), 10}) || set[1] != (Validator{key(2), maxPower}) {
+		t.Fatal(set, err)
+	}
+	again, err := decodeValidators(set.encode())
+	if err != nil || len(set.changesTo(again)) != 0 {
+		t.Fatal(again, err)
+	}
+	if _, err := decodeValidators(set.encode()[1:]); err == nil {
+		t.Error("a damaged record was read")
+	}
+}
+
+func TestListsThatNoChainCanHaveAreRefused(t *testing.T) {
+	huge := common.HexToHash("0x010000000000000000")
+	for name, spoil := range map[string]func(map[common.Hash]common.Hash){
+		"empty":         func(w map[common.Hash]common.Hash) { w[word(slotValidators)] = word(0) },
+		"too many":      func(w map[common.Hash]common.Hash) { w[word(slotValidators)] = word(65) },
+		"beyond 64 bit": func(w map[common.Hash]common.Hash) { w[word(slotValidators)] = huge },
+		"longer":        func(w map[common.Hash]common.Hash) { w[word(slotValidators)] = word(3) },
+		"duplicate":     func(w map[common.Hash]common.Hash) { w[elementSlot(slotValidators, 2)] = key(1) },
+		"no key":        func(w map[common.Hash]common.Hash) { w[elementSlot(slotValidators, 2)] = common.Hash{} },
+		"no power":      func(w map[common.Hash]common.Hash) { w[elementSlot(slotValidators, 3)] = word(0) },
+		"much power":    func(w map[common.Hash]common.Hash) { w[elementSlot(slotValidators, 3)] = word(maxPower + 1) },
+		"power wraps":   func(w map[common.Hash]common.Hash) { w[elementSlot(slotValidators, 3)] = huge },
+	} {
+		words := stored(sample())
+		spoil(words)
+		if set, err := readValidators(reader(words)); err == nil {
+			t.Errorf("%s: %v was taken", name, set)
+		}
+	}
+}
+
+func TestAFullListIsTaken(t *testing.T) {
+	content := sample()
+	content.Validators = nil
+	for number := range byte(maxValidators) {
+		content.Validators = append(content.Validators, Validator{key(number + 1), 1})
+	}
+	if set, err := readValidators(reader(stored(content))); err != nil || len(set) != maxValidators {
+		t.Fatal(len(set), err)
+	}
+}
+
+func TestChangesTurnOneSetIntoTheOther(t *testing.T) {
+	before := ValidatorSet{{key(1), 10}, {key(2), 10}, {key(3), 10}}
+	after := ValidatorSet{{key(3), 10}, {key(4), 5}, {key(1), 7}}
+	changes := before.changesTo(after)
+	want := ValidatorSet{{key(4), 5}, {key(1), 7}, {key(2), 0}}
+	if len(changes) != len(want) {
+		t.Fatal(changes)
+	}
+	for index := range want {
+		if changes[index] != want[index] {
+			t.Errorf("change %d is %v", index, changes[index])
+		}
+	}
+}
+
+func TestAConsortiumThatCannotActIsRefused(t *testing.T) {
+	for name, spoil := range map[string]func(*Consortium){
+		"no administrator": func(c *Consortium) { c.Administrators = nil },
+		"twice":            func(c *Consortium) { c.Administrators = []common.Address{alice, alice} },
+		"zero address":     func(c *Consortium) { c.Administrators = []common.Address{{}} },
+		"no threshold":     func(c *Consortium) { c.Threshold = 0 },
+		"high threshold":   func(c *Consortium) { c.Threshold = 2 },
+		"unknown right":    func(c *Consortium) { c.Rights[bob] = 4 },
+	} {
+		content := sample()
+		spoil(&content)
+		if content.check() == nil {
+			t.Errorf("%s was taken", name)
+		}
+	}
+}

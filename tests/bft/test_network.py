@@ -1,0 +1,256 @@
+"""A real network of four validators: it goes on with one dead, halts with two, and comes back; its supervisor too."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import signal
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from devnet.bft.network import BftNetwork
+from devnet.locks import is_held
+from devnet.rpc import call
+from ledger.crypto import secp256k1
+from ledger.errors import MalformedError, UnavailableError
+from node.chain import transactions
+from tests.bft_world import (
+    consortium_of,
+    deployment_of,
+    grow,
+    heal,
+    height,
+    let_send,
+    rpc_of,
+    set_validators,
+    wait_until,
+)
+
+pytestmark = pytest.mark.xdist_group("bft")
+
+DEAD = signal.SIGKILL
+
+
+def validators_at(network: BftNetwork, block: int) -> dict[bytes, int]:
+    found = call(network.comet_urls[0], "validators", str(block), "1", "100")["validators"]
+    return {base64.b64decode(v["pub_key"]["value"]): int(v["voting_power"]) for v in found}
+
+
+def test_four_validators_make_blocks_and_agree(network: BftNetwork) -> None:
+    wait_until(lambda: {node.peers for node in network.status().nodes} == {3})
+    health = network.status()
+    assert health.state == "growing"
+    assert [(node.state, node.peers, node.grows) for node in health.nodes] == [("growing", 3, True)] * 4
+    assert [(v.node, v.power) for v in sorted(health.validators, key=lambda v: v.node)] == [
+        (f"node{n}", 10) for n in range(4)
+    ]
+    block = grow(network, 2) - 1
+    wait_until(lambda: min(height(network, index) for index in range(4)) > block)
+    assert len({call(url, "header", str(block))["header"]["app_hash"] for url in network.comet_urls}) == 1
+    chain_ids = {call(url, "eth_chainId") for url in network.eth_urls}
+    assert chain_ids == {hex(network.description.evm_chain_id)}
+
+
+def test_keys_are_private_and_nothing_listens_beyond_loopback(network: BftNetwork) -> None:
+    secrets = [*network.folder.glob("keys/*.json"), *network.folder.glob("node*/config/*key.json")]
+    assert len(secrets) >= 2 + 8
+    assert {stat.S_IMODE(path.stat().st_mode) for path in secrets} == {0o600}
+    for node in network.description.nodes:
+        for port in node.ports:
+            with socket.socket() as probe:
+                probe.settimeout(1)
+                assert probe.connect_ex(("127.0.0.1", port)) == 0
+            with socket.socket() as probe:
+                probe.settimeout(1)
+                assert probe.connect_ex(("127.0.0.2", port)) != 0
+
+
+def test_one_dead_validator_stops_nobody(network: BftNetwork) -> None:
+    network.kill(3)
+    grow(network, 3)
+    health = network.status()
+    assert health.state == "growing"
+    assert [node.state for node in health.nodes][3] == "killed"
+    assert network.restart(3).height
+    wait_until(lambda: network.status().nodes[3].state == "growing")
+
+
+def test_two_dead_validators_halt_the_chain_and_one_back_lets_it_go_on(network: BftNetwork) -> None:
+    network.kill(3)
+    network.kill(2)
+    grow_possible = height(network) + 1  # a block may have been decided already
+    wait_until(lambda: network.status().state == "halted", 40)
+    assert height(network) <= grow_possible
+    health = network.status()
+    assert [node.state for node in health.nodes] == ["halted", "halted", "killed", "killed"]
+    assert not any(node.grows for node in health.nodes)
+    assert all(node.pid for node in health.nodes[:2]), "the processes live, and that says nothing"
+    network.restart(2)
+    grow(network, 1, seconds=60)
+    # The first block after a halt bears the time of votes from before it.
+    wait_until(lambda: network.status().state == "growing")
+
+
+def test_all_killed_at_once_come_back_to_the_same_chain(network: BftNetwork) -> None:
+    block = height(network) - 1
+    before = call(network.comet_urls[0], "header", str(block))["header"]
+    for index in range(4):
+        network.kill(index)
+    assert network.status().state == "stopped"
+    for index in range(4):
+        network.restart(index)
+    grow(network, 1, seconds=60)
+    assert [call(url, "header", str(block))["header"] for url in network.comet_urls] == [before] * 4
+
+
+def test_validators_follow_a_transaction_two_blocks_later(network: BftNetwork) -> None:
+    nodes = network.description.nodes[:4]
+    block = set_validators(network, {nodes[0]: 10, nodes[1]: 20, nodes[2]: 10})
+    try:
+        grow(network, 3)
+        same = dict.fromkeys((node.key for node in nodes), 10)
+        assert validators_at(network, block) == validators_at(network, block + 1) == same
+        changed = {nodes[0].key: 10, nodes[1].key: 20, nodes[2].key: 10}
+        assert validators_at(network, block + 2) == changed
+        assert {(v.node, v.power) for v in network.status().validators} == {("node0", 10), ("node1", 20), ("node2", 10)}
+        wait_until(lambda: network.status().nodes[3].state == "growing")  # it follows the chain all the same
+    finally:
+        block = set_validators(network, dict.fromkeys(nodes, 10))
+        wait_until(lambda: height(network) > block + 2)
+    assert validators_at(network, block + 2) == same
+
+
+def test_a_stranger_s_transaction_is_never_in_a_block(network: BftNetwork) -> None:
+    stranger = secp256k1.SUITE.generate()
+    chain_id = network.description.evm_chain_id
+    offer = transactions.Fees(0, None)
+    target = "0x" + "11" * 20
+    signed = transactions.sign(stranger, chain_id=chain_id, nonce=0, gas=21_000, offer=offer, to=target, data=b"")
+    with rpc_of(network) as rpc:
+        transactions.send(rpc, signed.raw)  # the node may take it: it asks for rights only afterwards
+        grow(network, 3)
+        found = rpc.call("eth_getTransactionByHash", "0x" + signed.hash.hex())
+        assert found is None or found.get("blockNumber") is None
+        assert transactions.next_nonce(rpc, stranger.address) == 0
+    let_send(network, stranger.address)
+    with rpc_of(network) as rpc:
+        transactions.send(rpc, signed.raw)
+        wait_until(lambda: transactions.next_nonce(rpc, stranger.address) == 1)
+
+
+def test_who_may_send_may_not_create_a_contract(network: BftNetwork) -> None:
+    account = secp256k1.SUITE.generate()
+    let_send(network, account.address)
+    offer = transactions.Fees(0, None)
+    chain_id = network.description.evm_chain_id
+    signed = transactions.sign(account, chain_id=chain_id, nonce=0, gas=100_000, offer=offer, to=None, data=b"\x00")
+    with rpc_of(network) as rpc:
+        transactions.send(rpc, signed.raw)
+        grow(network, 3)
+        assert transactions.next_nonce(rpc, account.address) == 0
+        with consortium_of(network) as consortium:
+            assert consortium.rights(account.address) == 1
+            assert consortium.rights(network.deployer().address) == 3
+    assert deployment_of(network).chain_id == chain_id
+
+
+def test_a_node_of_another_evm_chain_id_refuses_to_start(network: BftNetwork) -> None:
+    path = network.folder / "node3" / "config" / "app.toml"
+    text = path.read_text()
+    wrong = re.sub(r"(?m)^evm-chain-id\s*=\s*\S+", "evm-chain-id = 4711", text)
+    assert wrong != text
+    network.kill(3)
+    path.write_text(wrong)
+    try:
+        with pytest.raises(UnavailableError):
+            network.restart(3, timeout=4)
+        failed = network.status().nodes[3]
+        assert failed.state == "failed"
+        assert "4711" in failed.error
+        assert network.status().state == "growing"
+    finally:
+        network.kill(3)
+        path.write_text(text)
+    assert network.restart(3).height
+
+
+def test_the_supervisor_starts_a_crashed_node_again(network: BftNetwork) -> None:
+    before = network.status().nodes[1]
+    os.kill(before.pid, DEAD)
+    wait_until(lambda: network.status().nodes[1].pid not in {0, before.pid})
+    wait_until(lambda: network.status().nodes[1].state == "growing")
+    assert network.status().nodes[1].restarts == before.restarts + 1
+
+
+def test_a_killed_supervisor_leaves_the_nodes_alone_and_the_next_takes_them_over(network: BftNetwork) -> None:
+    lock = network.folder / "supervisor.pid"
+    os.kill(int(lock.read_text()), DEAD)
+    wait_until(lambda: not is_held(lock))
+    before = [node.pid for node in network.status().nodes]
+    grow(network)
+    with pytest.raises(UnavailableError, match="supervises"):
+        network.restart(0)
+    network.start()
+    assert [node.pid for node in network.status().nodes] == before
+    os.kill(before[2], DEAD)
+    wait_until(lambda: network.status().nodes[2].pid not in {0, before[2]})
+
+
+def test_a_stopped_network_comes_up_where_it_was(network: BftNetwork) -> None:
+    network.kill(1)
+    before = height(network)
+    network.stop()
+    health = network.status()
+    assert (health.state, {node.state for node in health.nodes}) == ("stopped", {"stopped"})
+    network.start()
+    assert grow(network) > before
+    wait_until(lambda: network.status().nodes[1].state == "growing")  # a stop ends what kill asked for
+
+
+def test_a_port_in_use_is_refused_with_its_number(network: BftNetwork) -> None:
+    network.stop()
+    port = network.description.nodes[2].eth
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        with pytest.raises(UnavailableError, match=f"port {port} of node2 is in use"):
+            network.start()
+    assert network.status().state == "stopped"
+
+
+def test_numbers_out_of_range_and_wrong_folders_are_refused(network: BftNetwork, tmp_path: Path) -> None:
+    with pytest.raises(MalformedError, match="no node 99"):
+        network.kill(99)
+    with pytest.raises(MalformedError, match="not empty"):
+        network.create()
+    for wrong in ({"validators": 0}, {"validators": 65}, {"threshold": 2}, {"administrators": 17}, {"block_time": "x"}):
+        with pytest.raises(MalformedError):
+            BftNetwork(tmp_path / "new").create(**wrong)
+    with pytest.raises(MalformedError, match="no network was made"):
+        BftNetwork(tmp_path / "new").start()
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_added_node_follows_the_chain_and_validates_once_it_has_power(program: Path, tmp_path: Path) -> None:
+    network = BftNetwork(tmp_path / "two")
+    network.create(validators=1, block_time="500ms")
+    try:
+        network.start()
+        added = network.add_node()
+        heal(network)
+        assert (added.name, [node.peers for node in network.status().nodes]) == ("node1", [1, 1])
+        nodes = network.description.nodes
+        assert [v.node for v in network.status().validators] == ["node0"]
+        block = set_validators(network, dict.fromkeys(nodes, 10))
+        grow(network, 4)
+        assert validators_at(network, block + 2) == dict.fromkeys((node.key for node in nodes), 10)
+        network.stop()
+        network.start()  # at once, with all that was added
+        assert {node.state for node in network.status().nodes} == {"growing"}
+    finally:
+        network.stop()

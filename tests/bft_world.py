@@ -1,0 +1,99 @@
+"""A BFT network for tests: what is asked of it, how it is mended between tests, and the anchor contract on it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from devnet.bft.description import Node
+from devnet.bft.health import NetworkHealth, ask
+from devnet.bft.network import BftNetwork
+from ledger.evidence.chain.comet.validators import Validator
+from node.chain.consortium import Consortium
+from node.chain.deploy import Deployer, Deployment
+from node.chain.rpc import JsonRpc
+
+STEADY = {"growing"}
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def height(network: BftNetwork, index: int = 0) -> int:
+    """Height of one node, 0 where it does not answer."""
+    told = ask(network.description.nodes[index])
+    return told.height if told else 0
+
+
+def grow(network: BftNetwork, blocks: int = 1, *, index: int = 0, seconds: float = 30) -> int:
+    """Wait until a node has so many more blocks; the height then."""
+    goal = height(network, index) + blocks
+    wait_until(lambda: height(network, index) >= goal, seconds)
+    return height(network, index)
+
+
+def heal(network: BftNetwork, seconds: float = 60) -> NetworkHealth:
+    """Bring every node of a network back, and wait until all make blocks together."""
+    network.start()
+    for index, node in enumerate(network.status().nodes):
+        if node.state == "killed":
+            network.restart(index)
+    wait_until(lambda: {node.state for node in network.status().nodes} == STEADY, seconds)
+    goal = network.status().height + 2  # a node that was just started refuses transactions until it has seen a block
+    wait_until(lambda: min(node.height for node in network.status().nodes) >= goal, seconds)
+    return network.status()
+
+
+@contextmanager
+def rpc_of(network: BftNetwork, index: int = 0) -> Iterator[JsonRpc]:
+    """A connection to the Ethereum JSON-RPC of one node."""
+    rpc = JsonRpc(network.description.nodes[index].eth_url, timeout=20)
+    try:
+        yield rpc
+    finally:
+        rpc.close()
+
+
+@contextmanager
+def consortium_of(network: BftNetwork, index: int = 0) -> Iterator[Consortium]:
+    """The consortium contract through one node."""
+    with rpc_of(network, index) as rpc:
+        yield Consortium(rpc, network.description.evm_chain_id, address=network.description.consortium, gas_price=0)
+
+
+def let_send(network: BftNetwork, account: str, rights: int = 1) -> None:
+    """Give an account rights by the first administrator's key."""
+    with consortium_of(network) as consortium, network.administration():
+        if consortium.rights(account) != rights:
+            consortium.act(network.administrators()[0].signer, consortium.call_set_rights(account, rights))
+
+
+def set_validators(network: BftNetwork, powers: dict[Node, int]) -> int:
+    """Replace the validators; the block of the act."""
+    with consortium_of(network) as consortium, network.administration():
+        call = consortium.call_set_validators([Validator(node.key, power) for node, power in powers.items()])
+        return consortium.act(network.administrators()[0].signer, call).block
+
+
+def deployment_of(network: BftNetwork) -> Deployment:
+    """The anchor contract of a network, deployed once."""
+    path = network.folder / "deployment.json"
+    if not path.exists():
+        with rpc_of(network) as rpc, network.administration():
+            Deployer(rpc, network.deployer().signer, gas_price=0).deploy().save(path)
+    return Deployment.load(path)
+
+
+def admit(network: BftNetwork, *, log: bytes, origin: str, sender: str, authoriser: str) -> Deployment:
+    """Let a log anchor: the sender's right and role, the registration."""
+    deployment = deployment_of(network)
+    let_send(network, sender)
+    with rpc_of(network) as rpc, network.administration():
+        deployer = Deployer(rpc, network.deployer().signer, gas_price=0)
+        deployer.admit(deployment.contract, log=log, origin=origin, sender=sender, authoriser=authoriser)
+    return deployment
