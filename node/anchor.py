@@ -6,8 +6,10 @@ the contract's storage shows it in a final block. It judges by storage alone, ne
 something, so a restart, a replaced transaction, or somebody else's anchor of the same checkpoint all end the same way.
 
 The chain may be down, reset, reorganised or lying. Each is a state that `status()` shows; none stops admission, none
-ends the thread. A chain that contradicts the log is `disputed`: evidence is kept, anchoring stops until a person
-resolves it. Follows DESIGN sections 6, 7 and 9.
+ends the thread. Where the chain has several nodes, one that gives no sense twice, or tells of a block for our
+transaction that its storage does not bear out, is left for another, and what was under way is sent again there. A chain
+that contradicts the log is `disputed`: evidence is kept, anchoring stops until a person resolves it. Follows DESIGN
+sections 6, 7 and 9.
 """
 
 from __future__ import annotations
@@ -20,8 +22,11 @@ from dataclasses import replace
 from typing import Any
 
 from ledger.errors import LedgerError, UnavailableError
+from ledger.evidence.chain import ChainPolicy
 from ledger.log.proofs import verify_consistency
+from node import anchor_records
 from node.anchor_evidence import AnchorEvidence, EvidenceStatus
+from node.anchor_records import MAX_ATTEMPTS
 from node.anchor_status import HOPELESS, AnchorStatus, DisputedError, WorkerState
 from node.chain.protocol import (
     Chain,
@@ -32,6 +37,7 @@ from node.chain.protocol import (
     ContractMissingError,
     Head,
     ProvenAnchor,
+    SignerUnavailableError,
     TransactionRefusedError,
     TxState,
 )
@@ -39,9 +45,6 @@ from node.outbox import AnchorRecord, AnchorState, Attempt, Outbox
 from node.publisher import Published
 
 log = logging.getLogger("node.anchor")
-
-MAX_ATTEMPTS = 20
-PRICE_STEP = 1.25
 
 
 class AnchorWorker:
@@ -55,7 +58,8 @@ class AnchorWorker:
         consistency: proof from an older to a newer size of our own tree, as ledger.log.proofs makes it.
         authoriser: the key whose signature the contract demands beside the sender's.
         interval: seconds between looks while nothing is under way; `poll` while something is.
-        patience: seconds after which a transaction that no block takes is replaced by a dearer one.
+        patience: seconds after which a transaction that no block takes is replaced by a dearer one, or sent again where
+            none dearer is offered, and one in a block that storage does not show counts as vanished.
         first_block: where a search for anchors begins when the outbox was lost.
         redeploy: called once when the contract is gone: deploys, registers, returns the new backend. None: refused.
         on_final: called after each anchor became final (the embedded chain saves its state then).
@@ -95,6 +99,9 @@ class AnchorWorker:
         self._on_final = on_final
         self._clock = clock
         self._consistent: tuple[int, bytes, int, bytes] | None = None
+        self._claimed: tuple[bytes, float] | None = None
+        self._resends = 0
+        self._pushed = 0.0
         self._turns = 0
         self._failures = 0
         self._asked = False
@@ -147,6 +154,10 @@ class AnchorWorker:
     def identity(self) -> ChainIdentity:
         """The chain and contract that are anchored to."""
         return self._chain.identity
+
+    def trusted(self) -> tuple[ChainPolicy, ...]:
+        """What the node itself trusts of the chain; see Chain.trusted."""
+        return self._chain.trusted()
 
     def final_blocks(self) -> tuple[bytes, ...]:
         """Hashes of blocks under which evidence was kept lately; see AnchorEvidence.blocks."""
@@ -204,11 +215,12 @@ class AnchorWorker:
                     next_ask = time.monotonic() + 0.5
                 self._condition.wait(min(left, 0.5))
 
-    def resolve_dispute(self) -> None:
-        """Take up anchoring again after a person judged the evidence; it stays in the outbox."""
-        self._outbox.resolve()
+    def resolve_dispute(self) -> int:
+        """Take up anchoring again after a person judged the evidence, which stays; how many were open."""
+        resolved = self._outbox.resolve()
         self._consistent = None
         self.wake()
+        return resolved
 
     # --- the thread ------------------------------------------------------------------------------------------------
 
@@ -227,7 +239,12 @@ class AnchorWorker:
         try:
             pause = self._step()
         except ChainUnavailableError as error:
+            again = self._failures > 0  # once may be a moment between two blocks
+            if again:
+                self._chain.condemn(str(error))
             return self._fail(WorkerState.CHAIN_DOWN, error)
+        except SignerUnavailableError as error:
+            return self._fail(WorkerState.SIGNER_DOWN, error)
         except ContractMissingError as error:
             return self._lost(error)
         except ChainMismatchError as error:
@@ -241,6 +258,8 @@ class AnchorWorker:
             # The last barrier: a fault here must not end anchoring for good, nor reach admission.
             log.exception("a fault in the anchor worker")
             return self._fail(WorkerState.FAILED, error)
+        finally:
+            self._show(nodes=self._chain.nodes(), switches_total=self._chain.switches)
         self._failures = 0
         return pause
 
@@ -256,6 +275,8 @@ class AnchorWorker:
         self._show(
             chain_size=head.size,
             chain_block=head.block,
+            chain_time=head.chain_time,
+            chain_halted=head.halted,
             chain_id=self._chain.identity.chain_id,
             contract=self._chain.identity.contract,
             last_answer=int(self._clock()),
@@ -309,32 +330,21 @@ class AnchorWorker:
             )
         if proof is None:
             proof = list(self._consistency(head.size, published.size))
-        digest = self._chain.authorisation_digest(self._log, published.size, published.root)
-        authorisation = self._authoriser.sign_digest(digest)
+        payload = self._chain.authorisation_payload(self._log, published.size, published.root)
+        authorisation = self._authoriser.sign_keccak(payload)
         transaction = self._chain.prepare(self._log, published.size, published.root, proof, authorisation, floor=floor)
+        if transaction.price < floor:
+            raise TransactionRefusedError(
+                "underpriced",
+                f"{transaction.price} wei are offered for a unit of gas, and it takes {floor} to replace what waits",
+                remedy="Wait until a block takes what waits, or raise chain.gas_price or chain.max_gas_price",
+            )
         now = int(self._clock())
         attempt = Attempt(transaction.raw, transaction.hash, transaction.nonce, transaction.price, now)
-        before = self._outbox.pending()
-        if before is not None and (before.size, before.root, before.previous) == (
-            published.size,
-            published.root,
-            head.size,
-        ):
-            record = replace(before, attempts=(*before.attempts, attempt)[-MAX_ATTEMPTS:])
-        else:
-            identity = self._chain.identity
-            record = AnchorRecord(
-                log=self._log,
-                size=published.size,
-                root=published.root,
-                checkpoint=published.checkpoint,
-                previous=head.size,
-                chain_id=identity.chain_id,
-                contract=identity.contract,
-                state=AnchorState.PENDING,
-                created=now,
-                attempts=(attempt,),
-            )
+        record = anchor_records.begun(
+            self._outbox.pending(), attempt,
+            log_id=self._log, published=published, previous=head.size, identity=self._chain.identity,
+        )  # fmt: skip
         self._outbox.begin(record)
         self._show(sent_total=self._status.sent_total + 1)
         return self._submit(record, head, published)
@@ -365,7 +375,8 @@ class AnchorWorker:
         attempt = pending.attempts[-1]
         status = self._chain.status(attempt.hash)
         if status.state is TxState.INCLUDED:
-            return self._poll  # the block came after the head was read
+            return self._await_storage(pending, head, published)
+        self._claimed = None
         if status.state is TxState.FAILED or pending.previous != head.size or not self._fits(pending, published):
             # It failed, or can only fail now: the next turn builds another one from what the chain has.
             log.warning("anchor given up", extra={"size": pending.size, "tx": attempt.hash.hex()})
@@ -374,16 +385,46 @@ class AnchorWorker:
         self._show(WorkerState.ANCHORING, pending_size=pending.size, pending_tx=attempt.hash)
         if status.state is TxState.VANISHED:
             if status.nonce == attempt.nonce:
-                self._show(resent_total=self._status.resent_total + 1)
-                return self._submit(pending, head, published)
+                return self._resend(pending, head, published)
             if status.nonce > attempt.nonce:
                 # Another transaction took the nonce, perhaps an earlier attempt: storage will tell.
                 self._drop()
             return self._poll
-        if self._clock() - attempt.created > self._patience and len(pending.attempts) < MAX_ATTEMPTS:
-            current = Published(pending.size, pending.root, pending.checkpoint)
-            return self._send(head, current, None, _dearer(attempt.price))
+        self._resends = 0
+        if self._clock() - max(attempt.created, self._pushed) > self._patience and len(pending.attempts) < MAX_ATTEMPTS:
+            return self._push(pending, head, Published(pending.size, pending.root, pending.checkpoint))
         return self._poll
+
+    def _push(self, pending: AnchorRecord, head: Head, published: Published) -> float:
+        """Replace a transaction that no block takes by a dearer one, or send it again where none is offered."""
+        self._pushed = self._clock()
+        try:
+            return self._send(head, published, None, _dearer(pending.attempts[-1].price))
+        except TransactionRefusedError as error:
+            if error.reason != "underpriced":
+                raise
+            return self._resend(pending, head, published)
+
+    def _await_storage(self, pending: AnchorRecord, head: Head, published: Published) -> float:
+        """Bear with a block that came after the head was read; storage that never shows it makes it a lie."""
+        attempt, now = pending.attempts[-1], self._clock()
+        if self._claimed is None or self._claimed[0] != attempt.hash:
+            self._claimed = (attempt.hash, now)
+        if now - self._claimed[1] <= self._patience:
+            return self._poll
+        self._claimed = None
+        log.error("a block is told of that storage does not show", extra={"size": pending.size})
+        if self._chain.condemn(f"it tells of a block for {attempt.hash.hex()}, which its storage does not show"):
+            return 0.0  # the next turn asks another node, and sends again what that one does not know
+        return self._resend(pending, head, published)
+
+    def _resend(self, pending: AnchorRecord, head: Head, published: Published) -> float:
+        """Send the same bytes again, less and less often: a node may drop them each time without a word."""
+        self._chain.entitled()
+        self._show(resent_total=self._status.resent_total + 1)
+        self._resends += 1
+        pause = self._submit(pending, head, published)
+        return max(pause, self._slower(self._resends - 1))
 
     def _settle(self, published: Published, pending: AnchorRecord | None = None) -> float:
         """Look for (size, root) in the contract's storage; done when it is there, in a final block."""
@@ -404,26 +445,7 @@ class AnchorWorker:
             if pending is not None:
                 self._drop()
             return self._rest()
-        base = pending or known
-        record = AnchorRecord(
-            log=self._log,
-            size=published.size,
-            root=published.root,
-            checkpoint=published.checkpoint,
-            previous=base.previous if base else 0,
-            chain_id=evidence.identity.chain_id,
-            contract=evidence.identity.contract,
-            state=AnchorState.DONE,
-            created=base.created if base else int(self._clock()),
-            attempts=base.attempts if base else (),
-            tx=evidence.tx,
-            block=evidence.block,
-            time=evidence.time,
-            sender=evidence.sender,
-            gas=evidence.gas,
-            fee=evidence.fee,
-            finished=int(self._clock()),
-        )
+        record = anchor_records.done(pending or known, published, evidence, int(self._clock()))
         self._outbox.keep(record)
         self._show(anchors_total=self._status.anchors_total + 1)
         log.info(
@@ -473,24 +495,7 @@ class AnchorWorker:
                 continue
             if anchored.size > head.size:
                 break
-            self._outbox.keep(
-                AnchorRecord(
-                    log=self._log,
-                    size=anchored.size,
-                    root=anchored.root,
-                    checkpoint=b"",
-                    previous=0,
-                    chain_id=identity.chain_id,
-                    contract=identity.contract,
-                    state=AnchorState.DONE,
-                    created=anchored.time,
-                    tx=anchored.tx,
-                    block=anchored.block,
-                    time=anchored.time,
-                    sender=anchored.sender,
-                    finished=int(self._clock()),
-                )
-            )
+            self._outbox.keep(anchor_records.listed(anchored, self._log, identity, int(self._clock())))
         self._outbox.incomplete = False
         self._evidence.look_again()
         self._show_kept()
@@ -515,21 +520,7 @@ class AnchorWorker:
         return 0.0
 
     def _disputed(self, head: Head, published: Published | None, detail: str) -> DisputedError:
-        identity = self._chain.identity
-        evidence: dict[str, Any] = {
-            "format": "tial-dispute-v1",
-            "detail": detail,
-            "log": self._log.hex(),
-            "chain_id": identity.chain_id,
-            "contract": identity.contract,
-            "block": head.block,
-            "size": head.size,
-            "root": head.root.hex(),
-            "time": head.time,
-            "published_size": published.size if published else 0,
-            "published_root": published.root.hex() if published else "",
-            "checkpoint": published.checkpoint.decode(errors="replace") if published else "",
-        }
+        evidence = anchor_records.dispute(detail, self._log, self._chain.identity, head, published)
         path = self._outbox.dispute(int(self._clock()), evidence)
         return DisputedError(detail, where=str(path), remedy="Judge the evidence, then resolve the dispute by hand")
 
@@ -552,7 +543,10 @@ class AnchorWorker:
             last_error_time=int(self._clock()),
             failures_total=self._status.failures_total + 1,
         )
-        return float(min(self._interval, self._poll * 2 ** min(self._failures, 10)))
+        return self._slower(self._failures)
+
+    def _slower(self, times: int) -> float:
+        return min(self._interval, self._poll * float(1 << min(times, 10)))
 
     def _show_kept(self, state: WorkerState | None = None) -> None:
         """Show the newest final anchor; nothing is under way where the outbox has nothing."""
@@ -577,4 +571,5 @@ class AnchorWorker:
 
 
 def _dearer(price: int) -> int:
-    return int(price * PRICE_STEP) + 1
+    """The least that nodes take in the place of a transaction at `price`, with room to spare."""
+    return price + price // 4 + 1

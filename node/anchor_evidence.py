@@ -112,7 +112,11 @@ class AnchorEvidence:
             try:
                 if self._reader is None or self._reader[0] is not chain:
                     self._reader = (chain, chain.apart())
-                return self._reader[1].prove(self._log, size, block=block, requested=requested)
+                try:
+                    return self._reader[1].prove(self._log, size, block=block, requested=requested)
+                except ChainUnavailableError as error:
+                    self._reader[1].condemn(str(error))  # the next question goes to another node, where there is one
+                    raise
             finally:
                 self._lock.release()
         finally:

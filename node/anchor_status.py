@@ -9,21 +9,24 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ledger.errors import LedgerError
+from node.chain.protocol import NodeStatus
 
 
 class WorkerState(Enum):
     """What the worker is doing, or what keeps it from it.
 
     STARTING: nothing asked yet. IDLE: the newest published checkpoint is anchored. ANCHORING: one is under way.
-    CHAIN_DOWN: no answer. CHAIN_LOST: the contract, or the log in it, is gone. CHAIN_MISMATCH: another chain or
-    contract. REFUSED: the chain refuses our transactions (role, funds, pause, authoriser). SEALED: the log is closed
-    there. DISPUTED: the chain contradicts the log. FAILED: a fault in the node itself. STOPPED: `stop` was called.
+    CHAIN_DOWN: no answer. SIGNER_DOWN: no good signature from the external signer. CHAIN_LOST: the contract, or the log
+    in it, is gone. CHAIN_MISMATCH: another chain or contract. REFUSED: the chain refuses our transactions (right, role,
+    funds, pause, authoriser) or asks more than may be paid. SEALED: the log is closed there. DISPUTED: the chain
+    contradicts the log. FAILED: a fault in the node itself. STOPPED: `stop` was called.
     """
 
     STARTING = "starting"
     IDLE = "idle"
     ANCHORING = "anchoring"
     CHAIN_DOWN = "chain-down"
+    SIGNER_DOWN = "signer-down"
     CHAIN_LOST = "chain-lost"
     CHAIN_MISMATCH = "chain-mismatch"
     REFUSED = "refused"
@@ -69,6 +72,8 @@ class AnchorStatus:
     pending_since: int = 0
     chain_size: int = 0
     chain_block: int = 0
+    chain_time: int = 0
+    chain_halted: bool = False
     chain_id: int = 0
     contract: str = ""
     last_answer: int = 0
@@ -79,6 +84,9 @@ class AnchorStatus:
     resent_total: int = 0
     lost_total: int = 0
     failures_total: int = 0
+    switches_total: int = 0
+    nodes: tuple[NodeStatus, ...] = ()
+    """How each node of the chain fares, where it has several."""
 
     @property
     def backlog(self) -> int:

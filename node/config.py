@@ -72,13 +72,38 @@ class KeysConfig:
 class ChainConfig:
     """The chain that anchors go to; `url` empty: none."""
 
+    kind: str = "ethereum"
+    """`ethereum`, or `cometbft` for a BFT network whose headers the node verifies itself."""
     url: str = ""
+    """Address of the chain's node, or of several that stand in for each other, separated by spaces."""
+    comet: str = ""
+    """CometBFT RPC addresses of the same nodes, in the same order; for kind `cometbft`."""
+    trust: str = "chain-trust.json"
+    """File with a height and its validators, which the node trusts from the start; for kind `cometbft`."""
+    still: float = 60.0
+    """Seconds without a new block after which the chain counts as standing still; for kind `cometbft`."""
     chain_id: int = 0
     contract: str = ""
+    consortium: str = ""
+    """Address of the contract that says who may send transactions; empty: none, everybody may."""
+    gas_price: int = -1
+    """What is offered for a unit of gas, in wei; -1 follows what the chain asks, 0 is for chains that ask nothing."""
+    max_gas_price: int = 0
+    """Most that is ever offered for a unit of gas, in wei: above it anchoring waits; 0 sets no limit."""
     finality: str = "included"
     """`included`, `depth:N` or `finalized`."""
     sender: str = "keys/anchor-sender.key"
     authoriser: str = "keys/anchor-authoriser.key"
+    signer: str = ""
+    """Address of an external signer (Web3Signer's interface), which holds the accounts named next; empty: none."""
+    sender_account: str = ""
+    """The sender's address or public key, where the external signer holds its key; empty: it is in the key file."""
+    authoriser_account: str = ""
+    """The same for the authoriser."""
+    signer_token_file: str = ""
+    """File with a bearer token for the external signer; empty: none is sent."""
+    signer_authority_file: str = ""
+    """PEM file of the authority that the external signer's certificate is from; empty: the public ones."""
     admin: str = ""
     """Key file of the contract's admin: only to deploy again (`redeploy`)."""
     interval: float = 10.0
@@ -87,6 +112,11 @@ class ChainConfig:
     """Where a search for anchors begins when the outbox was lost: the block of the deployment."""
     redeploy: bool = False
     """Deploy and register again when the chain has lost the contract; without it that is only reported."""
+
+    @property
+    def fixed_gas_price(self) -> int | None:
+        """The configured price, None where the chain's is followed."""
+        return None if self.gas_price < 0 else self.gas_price
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,20 +172,22 @@ class Config:
         """The passphrase of the key files."""
         if self.keys.passphrase:
             return self.keys.passphrase
-        path = self.path(self.keys.passphrase_file)
+        remedy = "Set TIAL_KEYS_PASSPHRASE, or keys.passphrase_file to a file of mode 0600"
+        return self.secret(self.keys.passphrase_file, "passphrase of the key files", remedy)
+
+    def secret(self, name: str, what: str, remedy: str = "Make a file of mode 0600") -> str:
+        """The text of a file that its owner alone may read; ConfigError for any other."""
+        path = self.path(name)
         try:
             if path.stat().st_mode & 0o077:
-                raise ConfigError(
-                    "The passphrase file can be read by others", where=str(path), remedy=f"chmod 600 {path}"
-                )
+                raise ConfigError(f"The {what} can be read by others", where=str(path), remedy=f"chmod 600 {path}")
             return path.read_text(encoding="utf-8").rstrip("\n")
-        except OSError as error:
-            raise ConfigError(
-                f"The passphrase of the key files cannot be read: {error.strerror}",
-                where=str(path),
-                remedy="Set TIAL_KEYS_PASSPHRASE, or keys.passphrase_file to a file of mode 0600",
-            ) from error
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+            raise ConfigError(f"The {what} cannot be read: {reason}", where=str(path), remedy=remedy) from error
 
+
+ETHEREUM, COMETBFT = CHAIN_KINDS = ("ethereum", "cometbft")
 
 SECTIONS: dict[str, type[Any]] = {
     "http": HttpConfig,
@@ -179,7 +211,15 @@ BOUNDS: dict[str, dict[str, tuple[float, float]]] = {
     "log": {"interval": (0.01, 3600), "publish_within": (2, 86_400), "verifiers": (0, 256), "reserve": (0, 1 << 50)},
     "witnesses": {"timeout": (0.1, 30), "refresh": (0.2, 3600)},
     "state": {"retain": (16, 10_000_000), "retain_bytes": (1 << 20, 1 << 50)},
-    "chain": {"chain_id": (0, 2**63), "interval": (0.05, 86_400), "timeout": (0.1, 30), "first_block": (0, 2**63)},
+    "chain": {
+        "chain_id": (0, 2**63),
+        "gas_price": (-1, 2**63),
+        "max_gas_price": (0, 2**63),
+        "interval": (0.05, 86_400),
+        "timeout": (0.1, 30),
+        "still": (1, 86_400),
+        "first_block": (0, 2**63),
+    },
 }
 
 
@@ -206,7 +246,25 @@ def load_config(path: Path, environment: Mapping[str, str] | None = None) -> Con
     if table:
         unknown = min(table)
         raise ConfigError("Unknown key", where=unknown, remedy=f"Known are data, lock and {', '.join(SECTIONS)}")
+    _check_chain(top["chain"])
     return Config(base=path.parent.absolute(), **top)
+
+
+def _check_chain(chain: ChainConfig) -> None:
+    """Refuse keys of a chain that do not fit each other."""
+    if chain.kind not in CHAIN_KINDS:
+        raise ConfigError(f"Must be one of {', '.join(CHAIN_KINDS)}, not {chain.kind!r}", where="chain.kind")
+    if chain.kind != COMETBFT:
+        if chain.comet:
+            raise ConfigError("Only a chain of kind cometbft has these addresses", where="chain.comet")
+        return
+    if len(chain.comet.split()) != len(chain.url.split()):
+        raise ConfigError(
+            "Each address in chain.url needs the CometBFT address of the same node, in the same order",
+            where="chain.comet",
+        )
+    if chain.finality != "included":
+        raise ConfigError("On a CometBFT chain each block is final: leave it out", where="chain.finality")
 
 
 def _section(section: type[Any], name: str, given: object, env: Mapping[str, str]) -> Any:

@@ -98,13 +98,21 @@ class _State(Collector):
         yield _gauge("tial_anchored_time_seconds", "When it became final, Unix seconds", status.anchored_time)
         yield _gauge("tial_anchor_backlog_entries", "Entries published and not anchored", status.backlog)
         yield _gauge("tial_chain_block", "Newest block that the chain told of", status.chain_block)
+        if status.chain_time:
+            yield _gauge("tial_chain_time_seconds", "Time of the newest verified block, Unix", status.chain_time)
+            yield _gauge("tial_chain_halted", "1 while the chain makes no new blocks", int(status.chain_halted))
         proven = self._node.anchors.evidence_status().time
         yield _gauge("tial_anchor_evidence_seconds", "Time of the block of the newest chain evidence, Unix", proven)
         for name, value in (
             ("anchors", status.anchors_total), ("sent", status.sent_total), ("resent", status.resent_total),
-            ("lost", status.lost_total), ("failures", status.failures_total),
+            ("lost", status.lost_total), ("failures", status.failures_total), ("switches", status.switches_total),
         ):  # fmt: skip
             yield CounterMetricFamily(f"tial_anchor_{name}", f"Anchor worker: {name} since start", value=value)
+        if status.nodes:
+            nodes = GaugeMetricFamily("tial_chain_node_well", "1 while a node of the chain is well", labels=["node"])
+            for number, each in enumerate(status.nodes, 1):  # named by their order: an address may stand twice
+                nodes.add_metric([str(number)], int(each.state == "well"))
+            yield nodes
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

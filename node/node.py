@@ -13,12 +13,10 @@ import logging
 import os
 import time
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
 
 from ledger.crypto.keyfile import load as load_key
-from ledger.crypto.secp256k1 import Secp256k1Signer
-from ledger.crypto.suites import Signer
-from ledger.errors import RefusedStartError, UnavailableError
+from ledger.errors import UnavailableError
 from ledger.log.notes import Vkey
 from ledger.log.proofs import consistency_proof
 from ledger.log.tiles import TileCache
@@ -28,12 +26,17 @@ from ledger.store.documents import DocumentFolder
 from ledger.store.tiles import TileReader
 from node.admission import Admission, Group
 from node.anchor import AnchorWorker
+from node.chain.accounts import Role, as_chain_signer, open_account
+from node.chain.comet_state import CometNodes
+from node.chain.comet_trust import ChainTrust, read_pin
+from node.chain.cometbft import CometChain
 from node.chain.deploy import Deployer
+from node.chain.endpoints import connect
 from node.chain.evm import EvmChain
-from node.chain.protocol import ContractMissingError, Finality
-from node.chain.rpc import JsonRpc
+from node.chain.protocol import ChainSigner, ContractMissingError, Finality, SignerUnavailableError
+from node.chain.signer import ExternalSigner
 from node.clock import Clock, ClockGuard, SystemClock, check_start
-from node.config import Config
+from node.config import COMETBFT, Config
 from node.cosigning import Cosigner, QuorumError, Witnessing, read_policies
 from node.document_check import DocumentCheck
 from node.keyring import KeyRing
@@ -71,7 +74,8 @@ class Node:
         folder = DataFolder(config.data_path)
         passphrase = config.passphrase()
         self.ring = KeyRing.load(config, passphrase)
-        self._chain = self._open_chain(passphrase)
+        self._signers: list[ExternalSigner] = []
+        self._chain = self._open_chain(folder, passphrase)
         head = None if self._chain is None else self._chain_head
         self._recovered = open_log(
             folder, config.path(config.lock), head, recover_lock=recover_lock,
@@ -157,6 +161,7 @@ class Node:
             asyncio.create_task(self.sequencer.run(), name="sequencer"),
         ]
         try:
+            await self._check_signers()
             await self._pool.warm()
             await self.publisher.finish()
             await self._publish_if_cosigned()
@@ -242,17 +247,38 @@ class Node:
         )
         return Witnessing(cosigner, required=config.required, refresh=config.refresh)
 
-    def _open_chain(self, passphrase: str) -> EvmChain | None:
+    def _open_chain(self, folder: DataFolder, passphrase: str) -> EvmChain | None:
         chain = self.config.chain
         if not chain.url:
             return None
-        return EvmChain(
-            JsonRpc(chain.url, timeout=chain.timeout),
-            chain_id=chain.chain_id,
-            contract=chain.contract,
-            finality=Finality.parse(chain.finality),
-            sender=as_chain_signer(load_key(self.config.path(chain.sender), passphrase)),
-        )
+        rpc = connect(chain.url, timeout=chain.timeout)
+        settings: dict[str, Any] = {
+            "chain_id": chain.chain_id,
+            "contract": chain.contract,
+            "gas_price": chain.fixed_gas_price,
+            "max_gas_price": chain.max_gas_price,
+            "consortium": chain.consortium,
+            "sender": self._account(Role.SENDER, passphrase),
+        }
+        if chain.kind == COMETBFT:
+            trust = ChainTrust(read_pin(self.config.path(chain.trust)), folder.followed)
+            comets = CometNodes(chain.comet.split(), trust, timeout=chain.timeout, still=chain.still)
+            return CometChain(rpc, comets, chain.url.split(), **settings)
+        return EvmChain(rpc, finality=Finality.parse(chain.finality), **settings)
+
+    def _account(self, role: Role, passphrase: str) -> ChainSigner:
+        account = open_account(self.config, role, passphrase)
+        if isinstance(account, ExternalSigner):
+            self._signers.append(account)
+        return account
+
+    async def _check_signers(self) -> None:
+        """Refuse to start with an account that its signer does not hold; a signer that is down may come back."""
+        for signer in self._signers:
+            try:
+                await asyncio.to_thread(signer.check)
+            except SignerUnavailableError as error:
+                log.warning("the external signer cannot be asked", extra={"error": error.explain()})
 
     def _chain_head(self, log_id: bytes) -> ChainHeads | None:
         assert self._chain is not None
@@ -275,7 +301,7 @@ class Node:
     def _anchor_worker(self, folder: DataFolder, passphrase: str) -> AnchorWorker | None:
         if self._chain is None:
             return None
-        authoriser = load_key(self.config.path(self.config.chain.authoriser), passphrase)
+        authoriser = self._account(Role.AUTHORISER, passphrase)
         reader = TileReader(folder.served)  # of its own: the worker runs in another thread
         return AnchorWorker(
             self._chain,
@@ -283,38 +309,27 @@ class Node:
             log_id=self.log_id,
             newest=lambda: self.publisher.published if self.publisher.published.size else None,
             consistency=lambda old, new: consistency_proof(old, new, reader.nodes(new).get_node),
-            authoriser=as_chain_signer(authoriser),
+            authoriser=authoriser,
             interval=self.config.chain.interval,
             first_block=self.config.chain.first_block,
             redeploy=(lambda: self._deploy_again(authoriser, passphrase)) if self.config.chain.redeploy else None,
         )
 
-    def _deploy_again(self, authoriser: Signer, passphrase: str) -> EvmChain:
+    def _deploy_again(self, authoriser: ChainSigner, passphrase: str) -> EvmChain:
         """Deploy and register on a chain that lost the contract: only by the operator's explicit flag."""
         old, config = self._chain, self.config.chain
         assert old is not None
         assert old.sender is not None
         admin = load_key(self.config.path(config.admin), passphrase)
-        deployer = Deployer(JsonRpc(config.url, timeout=config.timeout), as_chain_signer(admin))
+        deployer = Deployer(
+            connect(config.url, timeout=config.timeout), as_chain_signer(admin),
+            gas_price=config.fixed_gas_price, chain_id=config.chain_id,
+        )  # fmt: skip
         found = deployer.establish(
             log=self.log_id,
             origin=self.origin,
             sender=old.sender.address,
-            authoriser=as_chain_signer(authoriser).address,
+            authoriser=authoriser.address,
         )
         log.warning("deployed again: set chain.contract", extra={"contract": found.contract, "block": found.block})
-        rpc = JsonRpc(config.url, timeout=config.timeout)
-        return EvmChain(
-            rpc, chain_id=config.chain_id, contract=found.contract, finality=old.finality, sender=old.sender
-        )
-
-
-def as_chain_signer(signer: Signer) -> Secp256k1Signer:
-    """The key of a chain account; RefusedStartError for a key of another suite."""
-    if not isinstance(signer, Secp256k1Signer):
-        raise RefusedStartError(
-            f"A chain account needs a secp256k1 key, this one is {signer.suite.name}",
-            where="chain",
-            remedy="Make one with `tial key new --suite secp256k1`",
-        )
-    return signer
+        return old.at(found.contract)

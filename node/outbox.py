@@ -273,11 +273,13 @@ class Outbox:
         """List contradictions that nobody has resolved."""
         return sorted((self.folder / "disputes").glob("*.json"))
 
-    def resolve(self) -> None:
-        """Mark all contradictions as resolved; their evidence stays."""
-        for path in self.disputes():
+    def resolve(self) -> int:
+        """Mark all contradictions as resolved; their evidence stays. How many there were."""
+        open_disputes = self.disputes()
+        for path in open_disputes:
             path.rename(path.with_suffix(".resolved"))
         sync_directory(self.folder / "disputes")
+        return len(open_disputes)
 
     def _path(self, size: int) -> Path:
         return self.folder / f"{size:020d}.json"

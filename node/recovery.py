@@ -79,6 +79,11 @@ class DataFolder:
         return self.path / "outbox"
 
     @property
+    def followed(self) -> Path:
+        """What the node verified of its chain's validators, where it verifies them."""
+        return self.path / "chain-followed"
+
+    @property
     def instance(self) -> Path:
         """16 random bytes that tie this directory to its lock."""
         return self.path / "instance"

@@ -19,7 +19,7 @@ from typing import Final
 from ledger.crypto.suites import SUITES
 from ledger.errors import MalformedError, UnavailableError
 from ledger.evidence.bundle import Bundle, Document
-from ledger.evidence.chain import ChainPolicy, block_hashes
+from ledger.evidence.chain import block_hashes
 from ledger.evidence.messages import say
 from ledger.evidence.policy import PLAIN, REPLAYING, LogTrust, Policy, Witnesses, parse_policy
 from ledger.evidence.report import Report
@@ -83,16 +83,11 @@ def own_trust(node: Node) -> Trust:
     if node.witnesses is not None and node.witnesses.required:
         named = {kind: _flat(kind, policy) for kind, policy in node.witnesses.cosigner.policies.items()}
     worker = node.anchors
-    chains: tuple[ChainPolicy, ...] = ()
-    if worker is not None:
-        identity = worker.identity
-        contract = bytes.fromhex(identity.contract.removeprefix("0x"))
-        chains = (ChainPolicy("ethereum", identity.chain_id, contract, identity.code_hash),)
     policy = Policy(
         logs=(LogTrust(node.log_id, node.origin, suites),),
         plain=named.get(PLAIN, Witnesses(PLAIN)),
         replaying=named.get(REPLAYING, Witnesses(REPLAYING)),
-        chains=chains,
+        chains=() if worker is None else worker.trusted(),
         trust_operator_state=True,
     )
     if worker is None:
@@ -124,7 +119,9 @@ def examine(stand: Stand, trust: Trust, asked: Request, now: int) -> Report:
         raw, chain = asked.bundle, None if kept is None else kept[1]
     if policy is not None:
         return verify(raw, policy, now).report
-    return _resting(verify(raw, _pinned(trust, chain), now).report)
+    own = _pinned(trust, chain)
+    report = verify(raw, own, now).report
+    return _resting(report) if any(trusted.headers for trusted in own.chains) else report
 
 
 def _given_policy(text: str) -> Policy:
@@ -178,8 +175,8 @@ def _place_of(stand: Stand, raw: bytes) -> int:
 
 
 def _pinned(trust: Trust, evidence: bytes | None) -> Policy:
-    """The own policy, with the blocks pinned under which this node's evidence was taken."""
-    if not trust.pins or not trust.policy.chains:
+    """The own policy, with the blocks pinned under which this node's evidence was taken, where nobody signs them."""
+    if not trust.pins or all(chain.comet is not None for chain in trust.policy.chains):
         return trust.policy
     own = () if evidence is None else block_hashes(evidence)
     headers = tuple(dict.fromkeys((*own, *trust.blocks)))

@@ -108,8 +108,8 @@ class World:
         published = log.publish(size)
         head = chain.head(log.id)
         proof = log.consistency(head.size, size)
-        digest = chain.authorisation_digest(log.id, size, published.root)
-        transaction = chain.prepare(log.id, size, published.root, proof, self.authoriser.sign_digest(digest))
+        payload = chain.authorisation_payload(log.id, size, published.root)
+        transaction = chain.prepare(log.id, size, published.root, proof, self.authoriser.sign_keccak(payload))
         chain.submit(transaction.raw)
         wait_until(lambda: chain.head(log.id).size == size)
         return transaction.hash

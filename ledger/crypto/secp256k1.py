@@ -90,16 +90,14 @@ class Secp256k1Signer:
         """Ethereum address of this key."""
         return address(self.public_key)
 
-    def sign_digest(self, digest: bytes) -> bytes:
-        """Signature over a 32-byte digest: r || s || v, 65 bytes."""
-        if len(digest) != DIGEST_SIZE:
-            raise MalformedError(f"a digest has {DIGEST_SIZE} bytes, not {len(digest)}", where="digest")
-        signature = _library().PrivateKey(self.secret).sign_msg_hash(digest).to_bytes()
+    def sign_keccak(self, payload: bytes) -> bytes:
+        """Signature over Keccak-256 of `payload`: r || s || v, 65 bytes."""
+        signature = _library().PrivateKey(self.secret).sign_msg_hash(keccak256(payload)).to_bytes()
         return signature[:-1] + bytes([signature[-1] + _V_OFFSET])
 
     def sign(self, message: bytes) -> bytes:
-        """Signature over Keccak-256 of `message`: r || s || v, 65 bytes."""
-        return self.sign_digest(keccak256(message))
+        """The same, as `ledger.crypto.suites.Signer` names it."""
+        return self.sign_keccak(message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from ledger.store.durable import replace_file
 from node.chain import transactions
 from node.chain.artifact import ROLES, Artifact, load_artifact, role
 from node.chain.protocol import FLAG_SEALED, ChainMismatchError, ChainSigner
-from node.chain.rpc import JsonRpc, quantity, unhex
+from node.chain.rpc import Rpc, quantity, unhex
 
 FORMAT = "tial-deployment-v1"
 ADMIN_DELAY = 86_400
@@ -60,23 +60,26 @@ class Deployment:
 
 
 class Deployer:
-    """The admin's hand on one chain. `seconds` bounds the wait for each transaction."""
+    """The admin's hand on one chain, the one of `chain_id` where given. `seconds` bounds the wait for a transaction."""
 
     def __init__(
         self,
-        rpc: JsonRpc,
+        rpc: Rpc,
         admin: ChainSigner,
         *,
         artifact: Artifact | None = None,
         gas_price: int | None = None,
         seconds: float = 60.0,
+        chain_id: int | None = None,
     ) -> None:
         self.rpc = rpc
         self.admin = admin
         self.artifact = artifact or load_artifact()
         self.gas_price = gas_price
         self.seconds = seconds
-        self.chain_id = quantity(rpc.call("eth_chainId"))
+        self.chain_id = quantity(rpc.call("eth_chainId")) if chain_id is None else chain_id
+        rpc.guard(self._same_chain)
+        rpc.check(self._same_chain)
 
     def deploy(self, *, admin_delay: int = ADMIN_DELAY) -> Deployment:
         """Create the contract, with the admin's key as its admin; ChainMismatchError where other code then stands."""
@@ -92,12 +95,29 @@ class Deployer:
             self.chain_id, contract, self.artifact.code_hash.hex(), quantity(receipt["blockNumber"]), tx.hex()
         )
 
+    def found(self, contract: str) -> Deployment:
+        """The record of a contract that stands there already; ChainMismatchError for other code, MalformedError."""
+        try:
+            contract = to_checksum_address(contract)
+        except ValueError as error:
+            raise MalformedError("an address is 0x and 40 hex digits", where="contract") from error
+        if keccak(unhex(self.rpc.call("eth_getCode", contract, "latest"))) != self.artifact.code_hash:
+            raise ChainMismatchError("this is not the anchor contract", where=contract, remedy="Correct its address")
+        return Deployment(self.chain_id, contract, self.artifact.code_hash.hex(), 0, "")
+
     def grant(self, contract: str, name: str, account: str) -> None:
         """Give a role, one of ROLES, to an account; nothing happens where it has it."""
         if name not in ROLES:
             raise MalformedError(f"{name!r} is no role", remedy=f"Use one of {', '.join(ROLES)}")
         if not self._bool(contract, "hasRole", role(name), account):
             self._transact(contract, self.artifact.encode("grantRole", role(name), account))
+
+    def revoke(self, contract: str, name: str, account: str) -> None:
+        """Take a role, one of ROLES, from an account; nothing happens where it has none."""
+        if name not in ROLES:
+            raise MalformedError(f"{name!r} is no role", remedy=f"Use one of {', '.join(ROLES)}")
+        if self._bool(contract, "hasRole", role(name), account):
+            self._transact(contract, self.artifact.encode("revokeRole", role(name), account))
 
     def register_log(self, contract: str, log: bytes, origin: str, authoriser: str) -> None:
         """Register a log with its authoriser; nothing happens where it is registered with the same one."""
@@ -106,6 +126,15 @@ class Deployer:
         if to_checksum_address(known) != to_checksum_address(authoriser):
             # Registered with another authoriser: the contract refuses, by name.
             self._transact(contract, self.artifact.encode("registerLog", log, origin, authoriser))
+
+    def map_prefix(self, contract: str, prefix: str, log: bytes) -> None:
+        """Give a prefix, such as `vaa/88.118.8`, to a registered log that is not sealed; 32 zero bytes: to none.
+
+        Nothing happens where the log has it already. Every change stays readable in the prefix's history.
+        """
+        call = {"to": contract, "data": "0x" + self.artifact.encode("logOf", prefix).hex()}
+        if unhex(self.rpc.call("eth_call", call, "latest"), 32) != log:
+            self._transact(contract, self.artifact.encode("mapPrefix", prefix, log))
 
     def seal(self, contract: str, log: bytes, size: int, root: bytes, successor: bytes) -> None:
         """Close a log for ever at (size, root); `successor` is a log registered here, or 32 zero bytes for none.
@@ -122,13 +151,26 @@ class Deployer:
     def establish(
         self, *, log: bytes, origin: str, sender: str, authoriser: str, admin_delay: int = ADMIN_DELAY
     ) -> Deployment:
-        """Deploy, give the sender its role and the admin the others, register the log: all that a new chain needs."""
+        """Deploy, then `admit` the log: all that a new chain needs."""
         deployment = self.deploy(admin_delay=admin_delay)
-        self.grant(deployment.contract, "REGISTRY_ROLE", self.admin.address)
-        self.grant(deployment.contract, "PAUSER_ROLE", self.admin.address)
-        self.grant(deployment.contract, "ANCHORER_ROLE", sender)
-        self.register_log(deployment.contract, log, origin, authoriser)
+        self.admit(deployment.contract, log=log, origin=origin, sender=sender, authoriser=authoriser)
         return deployment
+
+    def admit(self, contract: str, *, log: bytes, origin: str, sender: str, authoriser: str) -> None:
+        """Give the sender its role and the admin the others, register the log; what is so already is left alone."""
+        self.grant(contract, "REGISTRY_ROLE", self.admin.address)
+        self.grant(contract, "PAUSER_ROLE", self.admin.address)
+        self.grant(contract, "ANCHORER_ROLE", sender)
+        self.register_log(contract, log, origin, authoriser)
+
+    def _same_chain(self, rpc: Rpc) -> None:
+        found = quantity(rpc.call("eth_chainId"))
+        if found != self.chain_id:
+            raise ChainMismatchError(
+                f"the node serves chain {found}, not {self.chain_id}",
+                where=rpc.place,
+                remedy="Correct the address of the chain's node, or the chain id, in the configuration",
+            )
 
     def _bool(self, contract: str, function: str, *arguments: object) -> bool:
         call = {"to": contract, "data": "0x" + self.artifact.encode(function, *arguments).hex()}

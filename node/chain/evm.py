@@ -15,8 +15,10 @@ from eth_abi.exceptions import DecodingError
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
+from ledger.evidence.chain import ChainPolicy, ethereum
 from node.chain import transactions
-from node.chain.artifact import NAME, Artifact, load_artifact
+from node.chain.artifact import CONSORTIUM, NAME, Artifact, load_artifact, role
+from node.chain.consortium import MAY_SEND, Consortium
 from node.chain.proofs import gather
 from node.chain.protocol import (
     Anchored,
@@ -29,12 +31,15 @@ from node.chain.protocol import (
     Finality,
     FinalityKind,
     Head,
+    NodeStatus,
     ProvenAnchor,
     SignedTransaction,
     TransactionRefusedError,
+    TxState,
     TxStatus,
 )
-from node.chain.rpc import JsonRpc, RpcError, quantity, unhex
+from node.chain.rpc import Rpc, RpcError, quantity, unhex
+from node.chain.standing import Standing
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -46,8 +51,11 @@ DOMAIN_TYPE = keccak(text="EIP712Domain(string name,string version,uint256 chain
 ANCHOR_TYPE = keccak(text="Anchor(bytes32 log,uint64 size,bytes32 root)")
 
 
-def authorisation_digest(chain_id: int, contract: str, log: bytes, size: int, root: bytes) -> bytes:
-    """EIP-712 digest of an anchor: what the authoriser signs, bound to chain, contract, log, size and root."""
+def authorisation_payload(chain_id: int, contract: str, log: bytes, size: int, root: bytes) -> bytes:
+    """EIP-712 encoding of an anchor, bound to chain, contract, log, size and root: 0x1901, domain, struct, 66 bytes.
+
+    The authoriser signs its Keccak-256.
+    """
     domain = keccak(
         encode(
             ["bytes32", "bytes32", "bytes32", "uint256", "address"],
@@ -55,19 +63,21 @@ def authorisation_digest(chain_id: int, contract: str, log: bytes, size: int, ro
         )
     )
     message = keccak(encode(["bytes32", "bytes32", "uint64", "bytes32"], [ANCHOR_TYPE, log, size, root]))
-    return keccak(b"\x19\x01" + domain + message)
+    return b"\x19\x01" + domain + message
 
 
 class EvmChain:
     """The anchor contract at one address of one EVM chain.
 
     `sender` may be left out where nothing is sent. `gas_price` in wei fixes the price of transactions; None follows
-    what the chain asks. `code_hash` defaults to that of the artifact. Used by one thread at a time.
+    what the chain asks, up to `max_gas_price` where that is not 0. `consortium` is the address of the contract that
+    says who may send, empty for a chain without. `code_hash` defaults to that of the artifact. Used by one thread at a
+    time.
     """
 
     def __init__(
         self,
-        rpc: JsonRpc,
+        rpc: Rpc,
         *,
         chain_id: int,
         contract: str,
@@ -76,34 +86,72 @@ class EvmChain:
         artifact: Artifact | None = None,
         code_hash: bytes | None = None,
         gas_price: int | None = None,
+        max_gas_price: int = 0,
+        consortium: str = "",
     ) -> None:
         self.rpc = rpc
         self.finality = finality
         self.sender = sender
         self.artifact = artifact or load_artifact()
         self.gas_price = gas_price
+        self.max_gas_price = max_gas_price
+        self.consortium = consortium
         self.identity = ChainIdentity(chain_id, to_checksum_address(contract), code_hash or self.artifact.code_hash)
+        self._standing = Standing(sender.address if sender else "")
+        self._rules = load_artifact(name=CONSORTIUM) if consortium else None
+        rpc.guard(self._vet)
+
+    def trusted(self) -> tuple[ChainPolicy, ...]:
+        """Name chain and contract, and nobody who vouches for a header; see Chain.trusted."""
+        identity = self.identity
+        contract = bytes.fromhex(identity.contract.removeprefix("0x"))
+        return (ChainPolicy(ethereum.KIND, identity.chain_id, contract, identity.code_hash),)
 
     def check(self) -> None:
         """Ask for chain id and code; see Chain.check."""
-        found = quantity(self._ask("eth_chainId"))
+        self.rpc.check(self._identify)
+        if self.sender is not None and len(self.rpc.nodes()) > 1:
+            self._standing.note(self._guard(transactions.next_nonce, self.sender.address))
+
+    def condemn(self, reason: str) -> bool:
+        """Ask another node from now on; see Chain.condemn."""
+        return self.rpc.condemn(reason)
+
+    def nodes(self) -> tuple[NodeStatus, ...]:
+        """How each node fares; see Chain.nodes."""
+        return self.rpc.nodes()
+
+    @property
+    def switches(self) -> int:
+        """How often another node took over; see Chain.switches."""
+        return self.rpc.switches
+
+    def _vet(self, rpc: Rpc) -> None:
+        """Look at a node that is to take over: chain, contract, and that it knows of all that was sent."""
+        self._identify(rpc)
+        if self.sender is not None:
+            guarded(rpc, self._standing.require)
+
+    def _identify(self, rpc: Rpc) -> None:
+        """Ask one node for chain id and code."""
+        found = quantity(guarded(rpc, lambda node: node.call("eth_chainId")))
         if found != self.identity.chain_id:
             raise ChainMismatchError(
                 f"the node serves chain {found}, not {self.identity.chain_id}",
-                where=self.rpc.place,
+                where=rpc.place,
                 remedy="Correct the address of the chain's node, or the chain id, in the configuration",
             )
-        code = unhex(self._ask("eth_getCode", self.identity.contract, "latest"))
+        code = unhex(guarded(rpc, lambda node: node.call("eth_getCode", self.identity.contract, "latest")))
         if not code:
             raise ContractMissingError(
                 f"no contract at {self.identity.contract}: the chain was reset",
-                where=self.rpc.place,
+                where=rpc.place,
                 remedy="Restore the chain, or deploy and register again with the flag made for it",
             )
         if keccak(code) != self.identity.code_hash:
             raise ChainMismatchError(
                 f"the code at {self.identity.contract} is not that of the anchor contract",
-                where=self.rpc.place,
+                where=rpc.place,
                 remedy="Correct the address of the contract in the configuration",
             )
 
@@ -122,38 +170,72 @@ class EvmChain:
         _, authoriser = self._view(block, "logs", ("bytes32", "address"), log)
         return Head(size, root, time, sealed, flags, block, to_checksum_address(authoriser))
 
-    def authorisation_digest(self, log: bytes, size: int, root: bytes) -> bytes:
-        """EIP-712 digest for this chain and contract; see Chain.authorisation_digest."""
-        return authorisation_digest(self.identity.chain_id, self.identity.contract, log, size, root)
+    def authorisation_payload(self, log: bytes, size: int, root: bytes) -> bytes:
+        """EIP-712 encoding for this chain and contract; see Chain.authorisation_payload."""
+        return authorisation_payload(self.identity.chain_id, self.identity.contract, log, size, root)
 
     def prepare(
         self, log: bytes, size: int, root: bytes, proof: Sequence[bytes], authorisation: bytes, *, floor: int = 0
     ) -> SignedTransaction:
         """Try the anchor on the latest state, then sign it; see Chain.prepare."""
-        if self.sender is None:
-            raise TransactionRefusedError("other", "this node has no key to send anchors with")
+        sender = self._require_sender("this node has no key to send anchors with")
+        self.entitled()
         data = self.artifact.encode("anchor", log, size, root, list(proof), authorisation)
         try:
-            gas = transactions.estimate(self.rpc, self.sender.address, self.identity.contract, data)
+            gas = transactions.estimate(self.rpc, sender.address, self.identity.contract, data)
         except RpcError as error:
             raise self._refused(error) from error
         return transactions.sign(
-            self.sender,
+            sender,
             chain_id=self.identity.chain_id,
-            nonce=self._guard(transactions.next_nonce, self.sender.address),
+            nonce=self._standing.note(self._guard(transactions.next_nonce, sender.address)),
             gas=gas,
-            offer=self._guard(transactions.fees, self.gas_price, floor),
+            offer=self._guard(transactions.fees, self.gas_price, floor, self.max_gas_price),
             to=self.identity.contract,
             data=data,
         )
+
+    def entitled(self) -> None:
+        """Ask the consortium, then the contract, whether the sender may anchor; see Chain.entitled."""
+        sender = self._require_sender("this node has no key to send anchors with")
+        self._require_right(sender)
+        (granted,) = self._view(self._latest(), "hasRole", ("bool",), role("ANCHORER_ROLE"), sender.address)
+        if not granted:
+            raise TransactionRefusedError(
+                "no-role",
+                f"{sender.address} does not have the contract's ANCHORER_ROLE (AccessControlUnauthorizedAccount)",
+                where=self.rpc.place,
+                remedy="Let the contract's admin grant it: tial anchor register; anchoring then goes on by itself",
+            )
+
+    def _require_right(self, sender: ChainSigner) -> None:
+        """On a permissioned chain a transaction without the right to send simply vanishes: so ask before."""
+        if self._rules is None:
+            return
+        consortium = Consortium(self.rpc, self.identity.chain_id, address=self.consortium, artifact=self._rules)
+        if not consortium.rights(sender.address) & MAY_SEND:
+            raise TransactionRefusedError(
+                "no-right",
+                f"the consortium does not let {sender.address} send transactions",
+                where=self.rpc.place,
+                remedy="Let the consortium's administrators give it the right; anchoring then goes on by itself",
+            )
+
+    def _require_sender(self, otherwise: str) -> ChainSigner:
+        if self.sender is None:
+            raise TransactionRefusedError("other", otherwise)
+        return self.sender
 
     def submit(self, raw: bytes) -> None:
         """Send the bytes; see Chain.submit."""
         transactions.send(self.rpc, raw)
 
     def status(self, tx: bytes) -> TxStatus:
-        """Ask for receipt, pool and nonce; see Chain.status."""
-        return self._guard(transactions.status, tx, self.sender.address if self.sender else ZERO_ADDRESS)
+        """Ask for block, receipt and nonce; see Chain.status."""
+        found = self._guard(transactions.status, tx, self.sender.address if self.sender else ZERO_ADDRESS)
+        if found.state in {TxState.VANISHED, TxState.PENDING}:  # the others are not asked for the nonce
+            self._standing.note(found.nonce)
+        return found
 
     def evidence(self, log: bytes, size: int) -> AnchorEvidence | None:
         """Read root and meta at one block, and the event's transaction; see Chain.evidence."""
@@ -208,15 +290,15 @@ class EvmChain:
 
         The contract keeps the first request for a leaf. Raises TransactionRefusedError, ChainUnavailableError.
         """
-        if self.sender is None:
-            raise TransactionRefusedError("other", "there is no key to send a request with")
+        sender = self._require_sender("there is no key to send a request with")
+        self._require_right(sender)
         data = self.artifact.encode("request", log, leaf_hash)
         try:
-            transactions.estimate(self.rpc, self.sender.address, self.identity.contract, data)
+            transactions.estimate(self.rpc, sender.address, self.identity.contract, data)
         except RpcError as error:
             raise self._refused(error) from error
         return self._guard(
-            transactions.transact, self.sender, chain_id=self.identity.chain_id, to=self.identity.contract, data=data,
+            transactions.transact, sender, chain_id=self.identity.chain_id, to=self.identity.contract, data=data,
             price=self.gas_price, seconds=seconds,
         )[0]  # fmt: skip
 
@@ -230,12 +312,27 @@ class EvmChain:
     def apart(self) -> EvmChain:
         """Open another connection to the same contract; see Chain.apart."""
         return EvmChain(
-            JsonRpc(self.rpc.url, timeout=self.rpc.timeout, answer_limit=self.rpc.answer_limit),
+            self.rpc.apart(),
             chain_id=self.identity.chain_id,
             contract=self.identity.contract,
             finality=self.finality,
             artifact=self.artifact,
             code_hash=self.identity.code_hash,
+        )
+
+    def at(self, contract: str) -> EvmChain:
+        """Open another connection, with the same sender and prices, to a contract of the same code elsewhere."""
+        return EvmChain(
+            self.rpc.apart(),
+            chain_id=self.identity.chain_id,
+            contract=contract,
+            finality=self.finality,
+            sender=self.sender,
+            artifact=self.artifact,
+            code_hash=self.identity.code_hash,
+            gas_price=self.gas_price,
+            max_gas_price=self.max_gas_price,
+            consortium=self.consortium,
         )
 
     def scan(self, log: bytes, first_block: int = 0) -> Iterator[Anchored]:
@@ -250,8 +347,8 @@ class EvmChain:
         for entry in self._logs(block, block, log, size):
             anchored = self._decode(entry, log)
             if anchored.root == root:
-                receipt = self._ask("eth_getTransactionReceipt", "0x" + anchored.tx.hex())
-                if not isinstance(receipt, dict):
+                receipt = self._guard(transactions.receipt_of, anchored.tx)
+                if receipt is None:
                     break
                 gas = quantity(receipt.get("gasUsed"))
                 price = quantity(receipt.get("effectiveGasPrice") or "0x0", bits=128)
@@ -311,16 +408,20 @@ class EvmChain:
             raise ChainUnavailableError(f"the chain gave no answer to {function}()", where=self.rpc.place) from error
 
     def _ask(self, method: str, *params: object) -> Any:
-        return self._guard(JsonRpc.call, method, *params)
+        return guarded(self.rpc, lambda rpc: rpc.call(method, *params))
 
-    def _guard(self, function: Callable[Concatenate[JsonRpc, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a read: a JSON-RPC error to one is no answer."""
-        try:
-            return function(self.rpc, *args, **kwargs)
-        except RpcError as error:
-            raise ChainUnavailableError(f"the chain's node failed: {error.message}", where=error.where) from error
+    def _guard(self, function: Callable[Concatenate[Rpc, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return guarded(self.rpc, lambda rpc: function(rpc, *args, **kwargs))
 
     def _refused(self, error: RpcError) -> TransactionRefusedError:
         name = self.artifact.errors.get(error.data[:4])
         reason = name or ("reverted" if "revert" in error.message.lower() else transactions.refusal(error.message))
         return TransactionRefusedError(reason, name or error.message, where=self.rpc.place)
+
+
+def guarded(rpc: Rpc, read: Callable[[Rpc], T]) -> T:
+    """Run a read: a JSON-RPC error to one is no answer."""
+    try:
+        return read(rpc)
+    except RpcError as error:
+        raise ChainUnavailableError(f"the chain's node failed: {error.message}", where=error.where) from error

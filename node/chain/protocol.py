@@ -14,7 +14,7 @@ from enum import Enum
 from typing import ClassVar, Protocol
 
 from ledger.errors import LedgerError, MalformedError, UnavailableError
-from ledger.evidence.chain import ChainFacts
+from ledger.evidence.chain import ChainFacts, ChainPolicy
 
 FLAG_SEALED = 1
 MAX_DEPTH = 1_000_000
@@ -24,6 +24,18 @@ class ChainUnavailableError(UnavailableError):
     """The chain's node did not answer in time, or with something that is no answer. Try again later."""
 
     code = "chain-unavailable"
+
+
+class NodeBehindError(ChainUnavailableError):
+    """The node has not caught up with the chain: what it says is old."""
+
+    code = "chain-node-behind"
+
+
+class SignerUnavailableError(UnavailableError):
+    """The external signer did not answer in time, or with no good signature of the account. Try again later."""
+
+    code = "signer-unavailable"
 
 
 class ChainMismatchError(LedgerError):
@@ -48,7 +60,10 @@ class TransactionRefusedError(LedgerError):
         self.reason = reason
 
 
-REFUSALS = ("nonce-too-low", "underpriced", "insufficient-funds", "already-known", "reverted", "other")
+REFUSALS = (
+    "nonce-too-low", "underpriced", "insufficient-funds", "already-known", "reverted",
+    "no-right", "no-role", "too-dear", "other",
+)  # fmt: skip
 
 
 class ChainSigner(Protocol):
@@ -58,8 +73,11 @@ class ChainSigner(Protocol):
     def address(self) -> str:
         """The account, 0x and 40 hex digits."""
 
-    def sign_digest(self, digest: bytes) -> bytes:
-        """Sign 32 bytes; 65 bytes r, s, v with the lower s, v being 0, 1, 27 or 28."""
+    def sign_keccak(self, payload: bytes) -> bytes:
+        """Sign Keccak-256 of the payload; 65 bytes r, s, v with the lower s, v 27 or 28.
+
+        Raises SignerUnavailableError where the key is held elsewhere and no good signature comes from there.
+        """
 
 
 class FinalityKind(Enum):
@@ -104,7 +122,11 @@ class ChainIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The newest anchor of a log, read at one block. `size` 0: not registered there. Times are Unix seconds."""
+    """The newest anchor of a log, read at one block. `size` 0: not registered there. Times are Unix seconds.
+
+    `chain_time` is that of the header that proves it, 0 where nothing is proven; `halted`: it is so old that the chain
+    stands still.
+    """
 
     size: int
     root: bytes
@@ -113,6 +135,8 @@ class Head:
     flags: int
     block: int
     authoriser: str
+    chain_time: int = 0
+    halted: bool = False
 
     @property
     def sealed(self) -> bool:
@@ -192,12 +216,33 @@ class TxStatus:
     nonce: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """How one of several nodes of a chain fares; `place` is its address without what may be secret.
+
+    `state`: `new` (never asked), `well`, `down` (no usable answer), `behind` (has not seen all that we sent), `strange`
+    (another chain or contract), `condemned` (it contradicted itself). `error` says why, `since` is Unix seconds.
+    """
+
+    place: str
+    used: bool
+    state: str
+    error: str = ""
+    since: int = 0
+
+
 class Chain(Protocol):
     """One contract on one chain. Every method may raise ChainUnavailableError; none waits longer than its timeouts."""
 
     @property
     def identity(self) -> ChainIdentity:
         """The chain and contract that are expected."""
+
+    def trusted(self) -> tuple[ChainPolicy, ...]:
+        """What this node trusts of the chain, the newest first, as a verifier's policy says it; cheap, for any thread.
+
+        Headers that the chain's node calls final are not among it.
+        """
 
     def check(self) -> None:
         """Ask whether chain and contract are the expected ones; ChainMismatchError, ContractMissingError if not."""
@@ -208,13 +253,17 @@ class Chain(Protocol):
     def final_head(self, log: bytes) -> Head | None:
         """Read the newest anchor of a log in a final block; None where no block is final yet."""
 
-    def authorisation_digest(self, log: bytes, size: int, root: bytes) -> bytes:
-        """Return the 32 bytes that the authoriser signs."""
+    def authorisation_payload(self, log: bytes, size: int, root: bytes) -> bytes:
+        """Return what the authoriser signs the Keccak-256 of."""
 
     def prepare(
         self, log: bytes, size: int, root: bytes, proof: Sequence[bytes], authorisation: bytes, *, floor: int = 0
     ) -> SignedTransaction:
-        """Build and sign, not send, an anchor that pays `floor` or more; TransactionRefusedError if it must fail."""
+        """Build and sign, not send, an anchor that pays `floor` or more; TransactionRefusedError if it must fail.
+
+        One of a lower price where the configuration or the chain's price allows no more: it replaces nothing.
+        Raises SignerUnavailableError where the sender's key is held elsewhere and does not sign.
+        """
 
     def submit(self, raw: bytes) -> None:
         """Send a signed transaction; sending one again is no error. TransactionRefusedError when refused."""
@@ -238,6 +287,19 @@ class Chain(Protocol):
 
     def final_block(self) -> int:
         """Return the number of the newest final block."""
+
+    def entitled(self) -> None:
+        """Ask whether the sender may anchor at all; TransactionRefusedError names the right that is missing."""
+
+    def condemn(self, reason: str) -> bool:
+        """Ask another node of the chain from now on: this one lies or lags. False where there is no other."""
+
+    def nodes(self) -> tuple[NodeStatus, ...]:
+        """How each node of the chain fares, where there are several; cheap."""
+
+    @property
+    def switches(self) -> int:
+        """How often another node took the place of the one in use."""
 
     def apart(self) -> Chain:
         """Open another connection to the same contract, without a sender, for another thread."""

@@ -1,4 +1,4 @@
-"""JSON-RPC over HTTP to a chain's node, with a bound on time and size for every call.
+"""JSON-RPC over HTTP to a chain's node, with a bound on time and size for every call; what a backend asks of it.
 
 The node on the other side is a stranger: whatever it sends is parsed into checked values, and anything else is a
 ChainUnavailableError ("no usable answer"), never a fact. Follows JSON-RPC 2.0 and the Ethereum execution API's
@@ -10,17 +10,19 @@ from __future__ import annotations
 import itertools
 import re
 import time
-from typing import Any
+from collections.abc import Callable
+from math import inf
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-import httpx
 import orjson
 
 from ledger.errors import LedgerError
-from node.chain.protocol import ChainUnavailableError
-from node.cookies import no_cookies
+from node.chain.protocol import ChainUnavailableError, NodeStatus
+from node.chain.transport import FAILURES, Poster, TooLongError
 
 ANSWER_LIMIT = 32 << 20
+HTTP_OK = 200
 _QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
 
 
@@ -36,23 +38,90 @@ class RpcError(LedgerError):
         self.data = data
 
 
+class Rpc(Protocol):
+    """One node of a chain, or several that stand in for each other. Used by one thread at a time."""
+
+    @property
+    def place(self) -> str:
+        """The address of the node in use, without what may be secret in it."""
+
+    @property
+    def timeout(self) -> float:
+        """Seconds that one node has for one call."""
+
+    def call(self, method: str, *params: object) -> Any:
+        """Return the result of one call; RpcError for a node's error, ChainUnavailableError for no answer."""
+
+    def guard(self, vet: Callable[[Rpc], None]) -> None:
+        """Have each node looked at by `vet` before it takes the place of another; `vet` raises as for `check`."""
+
+    def check(self, vet: Callable[[Rpc], None]) -> None:
+        """Look at the node in use, and where it fails at the others.
+
+        `vet` raises ChainUnavailableError for a node that cannot be used now, ChainMismatchError for one of another
+        chain. What it raised is raised where no node passes: a mismatch where all that answer are of another chain.
+        """
+
+    def condemn(self, reason: str) -> bool:
+        """Use another node from now on: this one lies or lags. False where there is none; it stays in use then."""
+
+    def apart(self) -> Rpc:
+        """Open another connection to the same node or nodes, for another thread."""
+
+    def nodes(self) -> tuple[NodeStatus, ...]:
+        """How each node fares."""
+
+    @property
+    def switches(self) -> int:
+        """How often another node took over."""
+
+    def close(self) -> None:
+        """Drop the connections."""
+
+
 class JsonRpc:
     """A connection to one node. `timeout`: seconds for a whole call. Used by one thread at a time."""
 
     def __init__(self, url: str, *, timeout: float = 5.0, answer_limit: int = ANSWER_LIMIT) -> None:
         self.url = url
-        parts = urlsplit(url)
-        self.place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        self.place = place_of(url)
         """The address without user, password and path, which may be secrets: errors are shown to strangers."""
         self.timeout = timeout
         self.answer_limit = answer_limit
+        self.end = inf
+        """A time on the monotonic clock that no call waits beyond: for whoever has several to make."""
         self._ids = itertools.count(1)
-        # Proxies named in the environment are for the web, not for a chain's node.
-        self._client = httpx.Client(timeout=timeout, trust_env=False, cookies=no_cookies())
+        self._poster: Poster | None = None
 
     def close(self) -> None:
         """Drop the connection."""
-        self._client.close()
+        if self._poster is not None:
+            self._poster.close()
+            self._poster = None
+
+    def apart(self) -> JsonRpc:
+        """Open another connection to the same node."""
+        return JsonRpc(self.url, timeout=self.timeout, answer_limit=self.answer_limit)
+
+    def guard(self, vet: Callable[[Rpc], None]) -> None:
+        """There is no other node that could take this one's place: nothing to look at."""
+
+    def check(self, vet: Callable[[Rpc], None]) -> None:
+        """Look at the node."""
+        vet(self)
+
+    def condemn(self, reason: str) -> bool:  # noqa: ARG002 - there is no other node to turn to
+        """There is no other node."""
+        return False
+
+    @property
+    def switches(self) -> int:
+        """There is no other node."""
+        return 0
+
+    def nodes(self) -> tuple[NodeStatus, ...]:
+        """Nothing is remembered about a single node."""
+        return ()
 
     def call(self, method: str, *params: object) -> Any:
         """Return the result of one call.
@@ -65,14 +134,7 @@ class JsonRpc:
         number = next(self._ids)
         body = orjson.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
         try:
-            try:
-                content = self._post(body, method)
-            except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-                # A node may close a connection that was idle: every call here may be made twice.
-                content = self._post(body, method)
-            answer = orjson.loads(content)
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            raise ChainUnavailableError(f"the chain does not answer {method}: {error!r}", where=self.place) from error
+            answer = orjson.loads(self._post(body, method))
         except ValueError as error:
             raise ChainUnavailableError(f"the answer to {method} is not JSON", where=self.place) from error
         if not isinstance(answer, dict) or answer.get("id") != number:
@@ -84,21 +146,23 @@ class JsonRpc:
         return answer["result"]
 
     def _post(self, body: bytes, method: str) -> bytes:
-        end = time.monotonic() + self.timeout
-        content = bytearray()
-        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}  # a small answer stays small
-        with self._client.stream("POST", self.url, content=body, headers=headers) as response:
-            if response.status_code != httpx.codes.OK:
-                raise ChainUnavailableError(f"{method} is answered with HTTP {response.status_code}", where=self.place)
-            if response.headers.get("Content-Encoding", "identity") != "identity":
-                raise ChainUnavailableError(f"the answer to {method} is compressed", where=self.place)
-            for piece in response.iter_raw():
-                content += piece
-                if len(content) > self.answer_limit:
-                    raise ChainUnavailableError(f"the answer to {method} is too long", where=self.place)
-                if time.monotonic() > end:
-                    raise ChainUnavailableError(f"the answer to {method} takes too long", where=self.place)
-        return bytes(content)
+        if self._poster is None:
+            try:
+                self._poster = Poster(self.url)
+            except ValueError as error:
+                raise ChainUnavailableError("this is no address of a chain's node", where=self.place) from error
+        try:
+            seconds = min(self.timeout, self.end - time.monotonic())
+            status, encoding, content = self._poster.post(body, seconds=seconds, limit=self.answer_limit)
+        except TooLongError as error:
+            raise ChainUnavailableError(f"the answer to {method} is too long", where=self.place) from error
+        except FAILURES as error:
+            raise ChainUnavailableError(f"the chain does not answer {method}: {error!r}", where=self.place) from error
+        if status != HTTP_OK:
+            raise ChainUnavailableError(f"{method} is answered with HTTP {status}", where=self.place)
+        if encoding != "identity":
+            raise ChainUnavailableError(f"the answer to {method} is compressed", where=self.place)
+        return content
 
     def _error(self, error: object, method: str) -> LedgerError:
         if not isinstance(error, dict):
@@ -112,6 +176,15 @@ class JsonRpc:
         except (ValueError, TypeError, ChainUnavailableError):
             data, number = b"", 0
         return RpcError(number, str(error.get("message", ""))[:500], data, where=f"{self.place} {method}")
+
+
+def place_of(url: str) -> str:
+    """An address without user, password, path and query."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "an address that is none"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def quantity(value: object, *, bits: int = 64) -> int:

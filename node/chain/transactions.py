@@ -21,7 +21,7 @@ from node.chain.protocol import (
     TxState,
     TxStatus,
 )
-from node.chain.rpc import JsonRpc, RpcError, quantity, unhex
+from node.chain.rpc import Rpc, RpcError, quantity, unhex
 
 GAS_MARGIN = 1.2
 GAS_LIMIT = 10_000_000
@@ -35,26 +35,52 @@ class Fees:
     tip: int | None
 
 
-def fees(rpc: JsonRpc, fixed: int | None, floor: int = 0) -> Fees:
-    """Return the fixed price where one is set (0 on many permissioned chains), else twice what the chain asks now."""
+def fees(rpc: Rpc, fixed: int | None, floor: int = 0, cap: int = 0) -> Fees:
+    """Return the fixed price where one is set (0 on many permissioned chains), else twice what the chain asks now.
+
+    `floor` is what it takes to replace an earlier transaction, `cap` what is never exceeded, 0 for no limit. The offer
+    stays below `floor` where the price is fixed, the chain asks for nothing, or the cap forbids more: what was sent
+    cannot be replaced then, only sent again. TransactionRefusedError "too-dear" where the chain asks more than `cap`.
+    """
     if fixed is not None:
-        return Fees(max(fixed, floor), None)
+        _require_cheap(rpc, fixed, cap)
+        return Fees(fixed, None)
     block = rpc.call("eth_getBlockByNumber", "latest", False)  # noqa: FBT003 - JSON-RPC is positional
     if not isinstance(block, dict):
         raise ChainUnavailableError("the chain gave no latest block", where=rpc.place)
     if block.get("baseFeePerGas") is None:
-        return Fees(max(quantity(rpc.call("eth_gasPrice"), bits=128), floor), None)
+        asked = quantity(rpc.call("eth_gasPrice"), bits=128)
+        _require_cheap(rpc, asked, cap)
+        return Fees(_offer(asked, floor, cap), None)
     base = quantity(block["baseFeePerGas"], bits=128)
     try:
         tip = quantity(rpc.call("eth_maxPriorityFeePerGas"), bits=128)
     except RpcError:
         tip = 0
-    price = max(2 * base + tip, floor)
+    _require_cheap(rpc, base + tip, cap)
+    price = _offer(2 * base + tip, floor, cap)
     # To take the place of an earlier transaction its tip must grow too.
-    return Fees(price, max(tip, min(price, floor)))
+    return Fees(price, min(price, max(tip, floor)))
 
 
-def estimate(rpc: JsonRpc, sender: str, to: str | None, data: bytes) -> int:
+def _require_cheap(rpc: Rpc, asked: int, cap: int) -> None:
+    if cap and asked > cap:
+        raise TransactionRefusedError(
+            "too-dear",
+            f"a unit of gas costs {asked} wei now, and at most {cap} may be paid",
+            where=rpc.place,
+            remedy="It is tried again by itself; raise chain.max_gas_price to pay more",
+        )
+
+
+def _offer(asked: int, floor: int, cap: int) -> int:
+    if not asked:
+        return 0  # a chain that asks for nothing may know accounts that own nothing
+    price = max(asked, floor)
+    return min(price, cap) if cap else price
+
+
+def estimate(rpc: Rpc, sender: str, to: str | None, data: bytes) -> int:
     """Ask what gas a call needs, with a margin; RpcError with the revert data where it would fail."""
     call = {"from": sender, "data": "0x" + data.hex(), **({"to": to} if to else {})}
     # On the latest block: left to itself a node may count what waits in its pool, and an anchor that repeats one
@@ -69,27 +95,26 @@ def sign(
     target = to_canonical_address(to) if to else b""
     if offer.tip is None:
         fields: list[object] = [nonce, offer.price, gas, target, 0, data]
-        r, s, parity = _signature(signer, keccak(rlp.encode([*fields, chain_id, 0, 0])))
+        r, s, parity = _signature(signer, rlp.encode([*fields, chain_id, 0, 0]))
         raw = rlp.encode([*fields, chain_id * 2 + 35 + parity, r, s])
     else:
         fields = [chain_id, nonce, offer.tip, offer.price, gas, target, 0, data, []]
-        r, s, parity = _signature(signer, keccak(b"\x02" + rlp.encode(fields)))
+        r, s, parity = _signature(signer, b"\x02" + rlp.encode(fields))
         raw = b"\x02" + rlp.encode([*fields, parity, r, s])
     return SignedTransaction(raw, keccak(raw), nonce, offer.price)
 
 
-def _signature(signer: ChainSigner, digest: bytes) -> tuple[int, int, int]:
-    signature = signer.sign_digest(digest)
-    v = signature[64]
-    return int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big"), v - 27 if v >= 27 else v
+def _signature(signer: ChainSigner, payload: bytes) -> tuple[int, int, int]:
+    signature = signer.sign_keccak(payload)
+    return int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big"), signature[64] - 27
 
 
-def next_nonce(rpc: JsonRpc, address: str) -> int:
+def next_nonce(rpc: Rpc, address: str) -> int:
     """Return the nonce that the chain's latest block expects: one in the pool, ours or a ghost, is to be replaced."""
     return quantity(rpc.call("eth_getTransactionCount", address, "latest"))
 
 
-def send(rpc: JsonRpc, raw: bytes) -> None:
+def send(rpc: Rpc, raw: bytes) -> None:
     """Send a signed transaction. One that is known already is no error; others are TransactionRefusedError."""
     try:
         rpc.call("eth_sendRawTransaction", "0x" + raw.hex())
@@ -114,19 +139,41 @@ def refusal(message: str) -> str:
     return "other"
 
 
-def status(rpc: JsonRpc, tx: bytes, sender: str) -> TxStatus:
-    """Ask for the receipt, then the pool, of a transaction."""
-    receipt = rpc.call("eth_getTransactionReceipt", "0x" + tx.hex())
-    if isinstance(receipt, dict) and receipt.get("blockNumber") is not None:
-        state = TxState.INCLUDED if quantity(receipt.get("status")) == 1 else TxState.FAILED
-        return TxStatus(state, quantity(receipt["blockNumber"]), quantity(receipt.get("gasUsed")))
+def status(rpc: Rpc, tx: bytes, sender: str) -> TxStatus:
+    """Ask for a transaction, and for its receipt once a block has it.
+
+    In this order, because a node may keep the question for the receipt of one that waits open for a minute. A node that
+    names a block and gives no receipt has included it, as far as it says.
+    """
     known = rpc.call("eth_getTransactionByHash", "0x" + tx.hex())
-    state = TxState.PENDING if isinstance(known, dict) else TxState.VANISHED
-    return TxStatus(state, nonce=next_nonce(rpc, sender))
+    if not isinstance(known, dict):
+        return TxStatus(TxState.VANISHED, nonce=next_nonce(rpc, sender))
+    _require_of(rpc, known.get("hash"), tx)
+    if known.get("blockNumber") is None:
+        return TxStatus(TxState.PENDING, nonce=next_nonce(rpc, sender))
+    receipt = receipt_of(rpc, tx)
+    if receipt is None:
+        return TxStatus(TxState.INCLUDED, quantity(known["blockNumber"]))
+    state = TxState.INCLUDED if quantity(receipt.get("status")) == 1 else TxState.FAILED
+    return TxStatus(state, quantity(receipt["blockNumber"]), quantity(receipt.get("gasUsed")))
+
+
+def receipt_of(rpc: Rpc, tx: bytes) -> dict[str, object] | None:
+    """Ask for the receipt of a transaction that a block has; None where the node gives none."""
+    receipt = rpc.call("eth_getTransactionReceipt", "0x" + tx.hex())
+    if not isinstance(receipt, dict) or receipt.get("blockNumber") is None:
+        return None
+    _require_of(rpc, receipt.get("transactionHash"), tx)
+    return receipt
+
+
+def _require_of(rpc: Rpc, named: object, tx: bytes) -> None:
+    if unhex(named, 32) != tx:
+        raise ChainUnavailableError("the chain's node answers for another transaction", where=rpc.place)
 
 
 def transact(
-    rpc: JsonRpc, signer: ChainSigner, *, chain_id: int, to: str | None, data: bytes, price: int | None, seconds: float
+    rpc: Rpc, signer: ChainSigner, *, chain_id: int, to: str | None, data: bytes, price: int | None, seconds: float
 ) -> tuple[bytes, dict[str, object]]:
     """Send a transaction and wait until a block includes it; its hash and receipt.
 
@@ -143,8 +190,10 @@ def transact(
     send(rpc, transaction.raw)
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        receipt = rpc.call("eth_getTransactionReceipt", "0x" + transaction.hash.hex())
-        if isinstance(receipt, dict) and receipt.get("blockNumber") is not None:
+        known = rpc.call("eth_getTransactionByHash", "0x" + transaction.hash.hex())
+        included = isinstance(known, dict) and known.get("blockNumber") is not None
+        receipt = receipt_of(rpc, transaction.hash) if included else None
+        if receipt is not None:
             if quantity(receipt.get("status")) != 1:
                 raise TransactionRefusedError("reverted", "the transaction failed", where=transaction.hash.hex())
             # A node may show a receipt a moment before its latest state: what follows must see this nonce used.

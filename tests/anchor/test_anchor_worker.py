@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import pytest
 
-from devnet.embedded.rpc import call
+from devnet.rpc import call
 from ledger.crypto import secp256k1
 from ledger.errors import LedgerError, UnavailableError
 from node.anchor import AnchorWorker
@@ -304,10 +304,10 @@ def test_a_stolen_anchoring_key_cannot_anchor(world: World) -> None:
     assert published is not None
     chain = world.backend()
     proof = world.log.consistency(1, 10)
-    digest = chain.authorisation_digest(world.log.id, 10, published.root)
+    payload = chain.authorisation_payload(world.log.id, 10, published.root)
     for key in (thief, world.sender):
         with pytest.raises(TransactionRefusedError) as refusal:
-            chain.prepare(world.log.id, 10, published.root, proof, key.sign_digest(digest))
+            chain.prepare(world.log.id, 10, published.root, proof, key.sign_keccak(payload))
         assert refusal.value.reason == "AuthorisationRefused"
     worker = world.running(authoriser=thief)
     wait_until(in_state(worker, WorkerState.REFUSED))

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from web3 import HTTPProvider, Web3
 
-from devnet.embedded.rpc import call
+from devnet.rpc import call
 from ledger.crypto import secp256k1
 from ledger.errors import CorruptError, MalformedError
 from node.chain import transactions
 from node.chain.artifact import load_artifact
 from node.chain.deploy import Deployer, Deployment
-from node.chain.evm import authorisation_digest
+from node.chain.evm import authorisation_payload
 from node.chain.protocol import (
     ChainMismatchError,
     ChainUnavailableError,
@@ -56,7 +56,7 @@ def test_the_authorisation_is_eip_712_typed_data(chain_id: int, log: bytes, size
         "domain": {"name": "LedgerAnchor", "version": "1", "chainId": chain_id, "verifyingContract": CONTRACT},
         "message": {"log": log, "size": size, "root": root},
     }
-    signature = key.sign_digest(authorisation_digest(chain_id, CONTRACT, log, size, root))
+    signature = key.sign_keccak(authorisation_payload(chain_id, CONTRACT, log, size, root))
     assert Account.recover_message(encode_typed_data(full_message=document), signature=signature) == key.address
 
 
@@ -81,9 +81,9 @@ def test_other_people_s_tools_read_our_transactions(
 
 def test_the_contract_computes_the_same_authorisation(world: World) -> None:
     chain = world.backend()
-    ours = chain.authorisation_digest(world.log.id, 7, bytes(range(32)))
+    ours = chain.authorisation_payload(world.log.id, 7, bytes(range(32)))
     (theirs,) = chain._view(chain._latest(), "authorisationDigest", ("bytes32",), world.log.id, 7, bytes(range(32)))
-    assert ours == theirs
+    assert Web3.keccak(ours) == theirs
 
 
 def test_evidence_names_block_transaction_sender_and_what_it_cost(world: World) -> None:
@@ -136,8 +136,8 @@ def test_a_scan_leaves_out_other_logs_and_earlier_blocks(world: World) -> None:
 def test_a_forged_authorisation_fails_on_the_chain_itself(world: World) -> None:
     chain = world.backend()
     published = world.log.publish(10)
-    digest = chain.authorisation_digest(world.log.id, 10, published.root)
-    forged = secp256k1.SUITE.generate().sign_digest(digest)
+    payload = chain.authorisation_payload(world.log.id, 10, published.root)
+    forged = secp256k1.SUITE.generate().sign_keccak(payload)
     data = chain.artifact.encode("anchor", world.log.id, 10, published.root, world.log.consistency(1, 10), forged)
     transaction = transactions.sign(
         world.sender,
@@ -160,7 +160,7 @@ def test_an_altered_proof_root_or_size_is_refused_by_name(world: World) -> None:
     proof = world.log.consistency(10, 20)
 
     def reason(size: int, root: bytes, given: list[bytes]) -> str:
-        authorisation = world.authoriser.sign_digest(chain.authorisation_digest(world.log.id, size, root))
+        authorisation = world.authoriser.sign_keccak(chain.authorisation_payload(world.log.id, size, root))
         with pytest.raises(TransactionRefusedError) as refusal:
             chain.prepare(world.log.id, size, root, given, authorisation)
         return refusal.value.reason
@@ -177,7 +177,7 @@ def test_a_transaction_may_be_sent_twice_but_not_its_nonce_used_twice(world: Wor
     call(world.chain.url, "evm_setAutomine", False)  # noqa: FBT003 - positional
     chain = world.backend()
     published = world.log.publish(4)
-    authorisation = world.authoriser.sign_digest(chain.authorisation_digest(world.log.id, 4, published.root))
+    authorisation = world.authoriser.sign_keccak(chain.authorisation_payload(world.log.id, 4, published.root))
     made = chain.prepare(world.log.id, 4, published.root, world.log.consistency(1, 4), authorisation)
     assert chain.status(made.hash).state is TxState.VANISHED
     chain.submit(made.raw)
@@ -201,7 +201,7 @@ def test_a_transaction_may_be_sent_twice_but_not_its_nonce_used_twice(world: Wor
 def test_a_fixed_price_makes_a_legacy_transaction_that_the_chain_takes(world: World) -> None:
     chain = world.backend(gas_price=5 * 10**9)
     published = world.log.publish(3)
-    authorisation = world.authoriser.sign_digest(chain.authorisation_digest(world.log.id, 3, published.root))
+    authorisation = world.authoriser.sign_keccak(chain.authorisation_payload(world.log.id, 3, published.root))
     made = chain.prepare(world.log.id, 3, published.root, world.log.consistency(1, 3), authorisation)
     assert made.price == 5 * 10**9
     chain.submit(made.raw)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from node.chain.protocol import ChainUnavailableError
 from node.chain.rpc import JsonRpc, RpcError, quantity, unhex
+from tests.lying_rpc import LyingRpc
 
 Answer = Callable[[BaseHTTPRequestHandler, dict[str, object]], None]
 
@@ -118,6 +119,50 @@ def test_an_answer_that_drips_is_given_up_in_time(node: Callable[[Answer], str])
     with pytest.raises(ChainUnavailableError):
         JsonRpc(node(drip), timeout=0.4).call("eth_chainId")
     assert time.monotonic() - start < 2
+
+
+@pytest.mark.parametrize("headers", [True, False])
+def test_a_byte_a_second_holds_a_call_no_longer_than_its_timeout(node: Callable[[Answer], str], headers: bool) -> None:
+    with LyingRpc(node(reply(b'{"jsonrpc": "2.0", "id": $ID, "result": "0x1"}'))) as proxy:
+        rpc = JsonRpc(proxy.url, timeout=1.5)
+        assert rpc.call("eth_chainId") == "0x1"  # the connection that is kept has no time left over from this call
+        proxy.drip(pause=1.0, headers=headers)
+        begin = time.monotonic()
+        with pytest.raises(ChainUnavailableError):
+            rpc.call("eth_chainId")
+        assert time.monotonic() - begin < 2
+        proxy.honest()
+        assert rpc.call("eth_chainId") == "0x1"
+
+
+def test_a_node_that_reads_and_says_nothing_is_given_up_in_time(node: Callable[[Answer], str]) -> None:
+    with LyingRpc(node(reply(b'{"jsonrpc": "2.0", "id": $ID, "result": "0x1"}'))) as proxy:
+        proxy.hang()
+        begin = time.monotonic()
+        with pytest.raises(ChainUnavailableError):
+            JsonRpc(proxy.url, timeout=0.3).call("eth_chainId", "x" * 1_000_000)
+        assert time.monotonic() - begin < 1
+
+
+def test_a_call_waits_no_longer_than_whoever_has_several_to_make(node: Callable[[Answer], str]) -> None:
+    with LyingRpc(node(reply(b'{"jsonrpc": "2.0", "id": $ID, "result": "0x1"}'))) as proxy:
+        rpc = JsonRpc(proxy.url, timeout=30)
+        proxy.hang()
+        begin = time.monotonic()
+        rpc.end = begin + 0.3
+        for _ in range(2):
+            with pytest.raises(ChainUnavailableError):
+                rpc.call("eth_chainId")
+        assert time.monotonic() - begin < 1
+
+
+def test_a_connection_that_the_node_closed_while_idle_is_made_anew(node: Callable[[Answer], str]) -> None:
+    with LyingRpc(node(reply(b'{"jsonrpc": "2.0", "id": $ID, "result": "0x1"}'))) as proxy:
+        rpc = JsonRpc(proxy.url)
+        for _ in range(3):
+            assert rpc.call("eth_chainId") == "0x1"
+            proxy.kill()
+            proxy.revive()
 
 
 def test_no_listener_and_no_address_are_unavailable() -> None:

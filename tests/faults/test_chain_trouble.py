@@ -24,7 +24,7 @@ import pytest
 from devnet.embedded.binary import AnvilNotFoundError, find_anvil
 from devnet.embedded.chain import EmbeddedChain
 from ledger.crypto import secp256k1
-from ledger.errors import CorruptError, RefusedStartError
+from ledger.errors import CorruptError, MalformedError, RefusedStartError
 from ledger.log.tree import leaf_hash
 from ledger.store import lock as lock_file
 from node.anchor_status import AnchorStatus, WorkerState
@@ -40,6 +40,7 @@ from node.publisher import Published
 from tests.faults.acknowledged import Acknowledged, journal_records
 from tests.faults.load import Orders, told
 from tests.faults.nursery import Nursery, nursery
+from tests.lying_rpc import LyingRpc
 from tests.nodes import ORIGIN, NodeWorld, Party, make_log, registrations, save_keys, settle
 
 __all__ = ["nursery"]
@@ -278,6 +279,25 @@ def test_another_chain_is_refused_at_start(anchoring: Anchoring):
     strange = anchoring.chain_config(contract=anchoring.sender.address)
     anchoring.run(replace(anchoring.bare, chain=strange))  # no contract at all: as after a reset, anchoring is held up
     anchoring.run(anchored=True)
+
+
+def test_a_node_starts_and_anchors_over_the_second_address_while_the_first_is_dead_or_strange(anchoring: Anchoring):
+    with LyingRpc(anchoring.chain.url) as strange:
+        strange.result("0x1", "eth_chainId")
+        urls = f"http://user:secret@127.0.0.1:1/secret {strange.url} {anchoring.chain.url}"
+        config = replace(anchoring.bare, chain=anchoring.chain_config(url=urls, timeout=1.0, max_gas_price=10**12))
+
+        async def story() -> None:
+            async with Node(config) as node:
+                published = await anchoring.grow(node)
+                await is_anchored(node)
+                assert anchoring.head().root == published.root
+                assert [each.state for each in status(node).nodes] == ["down", "strange", "well"]
+                assert "secret" not in repr(status(node))
+
+        asyncio.run(story())
+    with pytest.raises(MalformedError, match="1 to 16 addresses"):
+        start(replace(anchoring.bare, chain=anchoring.chain_config(url=" ")))
 
 
 def test_data_and_lock_rolled_back_together_are_refused_because_the_chain_is_ahead(anchoring: Anchoring):

@@ -1,0 +1,92 @@
+"""What stands in the anchor contract now and can only be listed from its events: anchorers, prefixes of a log.
+
+An event says that something was so once; each found is asked about again, so that only what holds now is listed. A
+chain's node can leave entries out; nothing here is evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from eth_abi.abi import decode
+from eth_abi.exceptions import DecodingError
+from eth_utils.address import to_checksum_address
+
+from node.chain.artifact import Artifact, load_artifact, role
+from node.chain.protocol import ChainUnavailableError
+from node.chain.rpc import Rpc, quantity, unhex
+
+STEP = 2_000
+"""Blocks asked for at once: many nodes refuse more."""
+LIMIT = 10_000
+"""Entries of one kind that are listed at most."""
+
+
+def anchorers(rpc: Rpc, contract: str, first_block: int = 0) -> list[str]:
+    """Accounts that have the role ANCHORER_ROLE now, in the order in which they first got it."""
+    artifact = load_artifact()
+    topics = ["0x" + artifact.topics["RoleGranted"].hex(), "0x" + role("ANCHORER_ROLE").hex()]
+    found: dict[str, None] = {}
+    for entry in _events(rpc, contract, topics, first_block):
+        account = unhex(_part(entry, "topics", 2), 32)[12:]
+        found[to_checksum_address(account)] = None
+        _bound(found)
+    return [account for account in found if _has_role(rpc, artifact, contract, account)]
+
+
+def prefixes(rpc: Rpc, contract: str, log: bytes, first_block: int = 0) -> list[str]:
+    """Prefixes that belong to a log now, sorted."""
+    artifact = load_artifact()
+    topics = ["0x" + artifact.topics["PrefixMapped"].hex(), None, "0x" + log.hex()]
+    found: dict[str, None] = {}
+    for entry in _events(rpc, contract, topics, first_block):
+        try:
+            (prefix,) = decode(["string"], unhex(entry.get("data")))
+        except (DecodingError, UnicodeDecodeError, OverflowError, ValueError) as error:
+            raise ChainUnavailableError("the chain gave an event that is none of the contract's") from error
+        found[prefix] = None
+        _bound(found)
+    return sorted(prefix for prefix in found if log_of(rpc, contract, prefix) == log)
+
+
+def log_of(rpc: Rpc, contract: str, prefix: str) -> bytes:
+    """The log that a prefix belongs to now, 32 zero bytes for none."""
+    return unhex(_call(rpc, contract, load_artifact().encode("logOf", prefix)), 32)
+
+
+def _has_role(rpc: Rpc, artifact: Artifact, contract: str, account: str) -> bool:
+    answer = _call(rpc, contract, artifact.encode("hasRole", role("ANCHORER_ROLE"), account))
+    return int.from_bytes(unhex(answer, 32), "big") == 1
+
+
+def _call(rpc: Rpc, contract: str, data: bytes) -> Any:
+    return rpc.call("eth_call", {"to": contract, "data": "0x" + data.hex()}, "latest")
+
+
+def _events(rpc: Rpc, contract: str, topics: Sequence[str | None], first: int) -> Iterator[dict[str, Any]]:
+    """Events of the contract from a block to the newest, oldest first."""
+    newest = quantity(rpc.call("eth_blockNumber"))
+    for begin in range(first, newest + 1, STEP):
+        asked = {
+            "address": contract,
+            "topics": topics,
+            "fromBlock": hex(begin),
+            "toBlock": hex(min(begin + STEP - 1, newest)),
+        }
+        answer = rpc.call("eth_getLogs", asked)
+        if not isinstance(answer, list) or not all(isinstance(entry, dict) for entry in answer):
+            raise ChainUnavailableError("the chain gave no list of events", where=rpc.place)
+        yield from answer
+
+
+def _part(entry: dict[str, Any], name: str, place: int) -> Any:
+    values = entry.get(name)
+    if not isinstance(values, list) or len(values) <= place:
+        raise ChainUnavailableError("the chain gave an event that is none of the contract's")
+    return values[place]
+
+
+def _bound(found: dict[str, None]) -> None:
+    if len(found) > LIMIT:
+        raise ChainUnavailableError(f"the chain gave more than {LIMIT} entries")
