@@ -267,6 +267,10 @@ class Client:
         """Anchor the newest published checkpoint now and wait for it (operator)."""
         return self._json("POST", "/v1/anchors", attempts=1, timeout=ANCHOR_SECONDS)
 
+    def resolve_dispute(self) -> dict[str, Any]:
+        """Take up anchoring again after a dispute that a person has judged (operator)."""
+        return self._json("POST", "/v1/anchors/resolve")
+
     def publish(self) -> dict[str, Any]:
         """Publish what is durable now (operator)."""
         return self._json("POST", "/v1/publish")

@@ -64,7 +64,7 @@ class Acts(World):
         return taken
 
 
-def make_log(folder: Path, **sections: dict[str, Any]) -> tuple[Path, Acts]:
+def make_log(folder: Path, origin: str = ORIGIN, **sections: dict[str, Any]) -> tuple[Path, Acts]:
     """Make a log in `folder`: returns the configuration file and the consortium. `sections` override settings."""
     (folder / "keys").mkdir(parents=True)
     cose, note = key("cose"), key("note")
@@ -87,7 +87,7 @@ def make_log(folder: Path, **sections: dict[str, Any]) -> tuple[Path, Acts]:
     path.write_text("\n".join(lines))
     roots = [Party(f"root {n}") for n in range(3)]
     members = [RootMember(p.did, "ed25519", p.signer.public_key) for p in roots]
-    draft = draft_genesis(ORIGIN, cose, note, members, 2, Policy(), int(time.time()))
+    draft = draft_genesis(origin, cose, note, members, 2, Policy(), int(time.time()))
     digest = draft.consent_digest(cose)
     consents = [p.consent(digest) for p in roots[:2]]
     log_id = create_log(DataFolder(folder / "data"), folder / "lock/checkpoint.lock", draft, cose, consents)

@@ -264,12 +264,12 @@ def _chain(url: str, chain_id: int, contract: str) -> Any:
         return None
     if not (chain_id and contract):
         raise UsageError("A chain is named by its id and the contract, too", where="--chain-id, --contract")
-    from node.chain.evm import EvmChain  # noqa: PLC0415 - for runs with a chain only
+    from node.chain.endpoints import connect  # noqa: PLC0415 - for runs with a chain only
+    from node.chain.evm import EvmChain  # noqa: PLC0415
     from node.chain.protocol import Finality, FinalityKind  # noqa: PLC0415
-    from node.chain.rpc import JsonRpc  # noqa: PLC0415
 
     finality = Finality(FinalityKind.INCLUDED)
-    return EvmChain(JsonRpc(url), chain_id=chain_id, contract=contract, finality=finality)
+    return EvmChain(connect(url), chain_id=chain_id, contract=contract, finality=finality)
 
 
 def _chain_anchors(url: str, chain_id: int, contract: str) -> Callable[[bytes], list[Anchor]] | None:

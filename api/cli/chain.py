@@ -1,25 +1,28 @@
-"""`tial chain`: the embedded development chain, with the anchor contract on it.
+"""`tial chain`: a chain on this machine with the anchor contract on it, for development or of several validators.
 
-Its folder is `chain/` beside tial.toml. A chain that lost the contract (it was removed, or another stands at its
-address) is recognised and refused; only --redeploy puts a new contract there, on which the log begins again.
+The embedded chain's folder is `chain/` beside tial.toml; a BFT network is the matter of api.cli.bft. A chain that lost
+the contract (it was removed, or another stands at its address) is recognised and refused; only --redeploy puts a new
+contract there, on which the log begins again.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from api.cli import anchorers, bft, consortium, deploy, prefix, validators
+from api.cli.bft import NetworkOption, standing
 from api.cli.context import Session, command, table
-from api.cli.errors import Exit, UsageError
+from api.cli.errors import Exit
 from api.cli.folder import LogCard, set_chain
 from devnet.embedded.chain import EmbeddedChain
-from ledger.crypto import keyfile, secp256k1
-from ledger.errors import RefusedStartError
 
-app = typer.Typer(help="The embedded chain for development: one node on loopback.", no_args_is_help=True)
+app = typer.Typer(
+    help="A chain on loopback: the embedded one for development, or a BFT network of several validators.",
+    no_args_is_help=True,
+)
 _DEPLOYMENT = "deployment.json"
 
 
@@ -31,16 +34,36 @@ def up(
     redeploy: Annotated[
         bool, typer.Option("--redeploy", help="Put a new contract where the chain has lost the old one")
     ] = False,
+    with_bft: Annotated[bool, typer.Option("--bft", help="A BFT network instead of the embedded chain")] = False,
+    network: NetworkOption = None,
+    count: Annotated[int, typer.Option("--validators", min=1, max=64, help="Validators of a new BFT network")] = 4,
+    block_time: Annotated[str, typer.Option(help="Pause between blocks of a new BFT network")] = "1s",
+    administrators: Annotated[int, typer.Option(min=1, max=16, help="Administrators of a new BFT network")] = 1,
+    threshold: Annotated[int, typer.Option(min=0, help="How many of them a change needs (default: a majority)")] = 0,
 ) -> None:
-    """Start the chain; at the first start deploy the contract, register the log, and write both into tial.toml."""
+    """Start the chain; at the first start deploy the contract, register the log, and write both into tial.toml.
+
+    With --bft: a network of several validators. Other logs join it by the same command with its folder as --network.
+    """
+    if bft.wanted(session, bft=with_bft, network=network):
+        bft.bring_up(
+            session,
+            network,
+            validators=count,
+            block_time=block_time,
+            administrators=administrators,
+            threshold=threshold,
+            redeploy=redeploy,
+        )
+        return
     # The chain's libraries take a second to load: for this command only.
-    from node.chain.deploy import Deployer, Deployment  # noqa: PLC0415
+    from node.chain.deploy import Deployer  # noqa: PLC0415
     from node.chain.rpc import JsonRpc  # noqa: PLC0415
 
     config = session.config
     chain = _chain(session, port)
     card = LogCard.load(config.base)
-    addresses = {name: _address(config.path(path)) for name, path in _key_files(session).items()}
+    addresses = chain_addresses(session)
     for address in addresses.values():
         chain.fund(address)
     status = chain.start()
@@ -48,16 +71,7 @@ def up(
     path = chain.folder / _DEPLOYMENT
     rpc = JsonRpc(chain.url)
     try:
-        deployment = Deployment.load(path) if path.exists() else None
-        lost = deployment is not None and rpc.call("eth_getCode", deployment.contract, "latest") in {"0x", ""}
-        if deployment is not None and lost:
-            if not redeploy:
-                raise RefusedStartError(
-                    f"The chain has no contract at {deployment.contract} any more",
-                    where=chain.url,
-                    remedy="Restore the chain's folder, or start anew with --redeploy",
-                )
-            deployment = None
+        deployment = standing(rpc, path, chain.folder, redeploy=redeploy)
         if deployment is None:
             session.note("deploying the anchor contract")
             deployer = Deployer(rpc, chain.key("admin").signer)
@@ -79,8 +93,11 @@ def up(
 
 
 @command(app, "down")
-def down(session: Session) -> None:
-    """Stop the chain; its state is kept."""
+def down(session: Session, *, network: NetworkOption = None) -> None:
+    """Stop the chain; its state is kept. A BFT network stops for all logs that anchor on it."""
+    if bft.wanted(session, bft=False, network=network):
+        bft.take_down(session, network)
+        return
     chain = _chain(session, 0)
     ran = chain.status().state != "stopped"
     chain.stop()
@@ -88,8 +105,11 @@ def down(session: Session) -> None:
 
 
 @command(app, "status")
-def status(session: Session) -> None:
-    """Say how the chain is; ends with 4 where it does not run."""
+def status(session: Session, *, network: NetworkOption = None) -> None:
+    """Say how the chain is; ends with 4 where it does not run, or, a BFT network, makes no new blocks."""
+    if bft.wanted(session, bft=False, network=network):
+        bft.show_status(session, network)
+        return
     chain = _chain(session, 0)
     told: dict[str, Any] = asdict(chain.status())
     told["contract"] = session.config.chain.contract
@@ -102,17 +122,16 @@ def _chain(session: Session, port: int) -> EmbeddedChain:
     return EmbeddedChain(session.config.base / "chain", port=port)
 
 
-def _key_files(session: Session) -> dict[str, str]:
-    chain = session.config.chain
-    return {"sender": chain.sender, "authoriser": chain.authoriser}
+def chain_addresses(session: Session) -> dict[str, str]:
+    """Addresses of this log's chain accounts: sender and authoriser."""
+    from node.chain.accounts import Role, account_address  # noqa: PLC0415 - the chain's libraries take a second to load
 
-
-def _address(path: Path) -> str:
-    key = keyfile.describe(path)
-    if key.suite != secp256k1.SUITE.name:
-        raise UsageError(f"A chain key is of suite secp256k1, not {key.suite}", where=str(path))
-    return secp256k1.address(key.public_key)
+    return {role.value: account_address(session.config, role) for role in Role}
 
 
 def _show(session: Session, told: dict[str, Any]) -> None:
     session.out(told, table(("chain", ""), list(told.items())))
+
+
+for part in (bft, validators, anchorers, consortium, prefix, deploy):
+    part.add(app)

@@ -26,6 +26,9 @@ def demo(
     certificates: Annotated[
         int, typer.Option(min=FEWEST_CERTIFICATES, max=CERTIFICATES, help="Certificates to issue, one to ten items")
     ] = CERTIFICATES,
+    bft: Annotated[
+        bool, typer.Option("--bft", help="Anchor on a BFT network of four validators, not on the embedded chain")
+    ] = False,
     keep: Annotated[
         bool, typer.Option("--keep", help="Play nothing: start what ran after the earlier demonstration again")
     ] = False,
@@ -34,4 +37,4 @@ def demo(
     """Play a node with enterprises, certifiers and witnesses; prove the answers, offline too; try forgeries; audit."""
     from api.demo.command import play  # noqa: PLC0415 - takes a second, which no other command should pay
 
-    play(session, folder, items, certificates, keep=keep, stop=stop)
+    play(session, folder, items, certificates, bft=bft, keep=keep, stop=stop)

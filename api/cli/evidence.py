@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -19,8 +19,12 @@ from api.cli.context import Session, command
 from api.cli.proofs import is_index, read_bounded
 from api.files import reading
 from ledger.crypto.suites import SUITES
+from ledger.errors import MalformedError
 from ledger.evidence.audit_report import auditor_kid
 from ledger.evidence.bundle import MAX_AUDIT, MAX_DOCUMENT, MAX_SEAL, Bundle, Document
+from ledger.evidence.chain import ChainPolicy, CometTrust
+from ledger.evidence.chain.comet.validators import Validator, ValidatorSet
+from ledger.evidence.chain.facts import COMETBFT
 from ledger.evidence.container import MAX_BUNDLE
 from ledger.evidence.policy import PLAIN, REPLAYING, LogTrust, Policy, Witnesses
 from ledger.evidence.policy_text import dump_policy
@@ -130,7 +134,8 @@ def draft_policy(
 ) -> None:
     """Write a first policy from what the node says of its log. Compare its id and keys with what you know, then use it.
 
-    The log's own witnesses become plain ones, with a quorum of more than half.
+    The log's own witnesses become plain ones, with a quorum of more than half. Of its chain the policy names the
+    contract, and the validators where the chain has some: compare these too.
     """
     with session.client() as client:
         info = client.log()
@@ -142,12 +147,44 @@ def draft_policy(
         logs=(LogTrust(info.log_id, info.origin, frozenset(alg for alg in suites if alg is not None)),),
         plain=_majority(PLAIN, plain),
         replaying=_majority(REPLAYING, again),
+        chains=_chains(info.raw.get("chain")),
         max_age=DAY if plain or again else None,
         trust_operator_state=trust_operator_state,
     )
     session.write(out, dump_policy(policy).encode())
     told = {"file": str(out), "log": info.log_id.hex(), "witnesses": len(plain), "replaying": len(again)}
-    session.out(told, f"{out}: trusts log {info.log_id.hex()}. Compare this id with what its members published.")
+    said = f"{out}: trusts log {info.log_id.hex()}. Compare this id with what its members published."
+    for chain in policy.chains:
+        told |= {"chain": chain.kind, "validators": 0 if chain.comet is None else len(chain.comet.validators.members)}
+        said += _advice(chain)
+    session.out(told, said)
+
+
+def _chains(told: Any) -> tuple[ChainPolicy, ...]:
+    """The chain that a node tells of, as it tells of it; MalformedError where that is in another form."""
+    if told is None:
+        return ()
+    try:
+        comet = None
+        if told["kind"] == COMETBFT:
+            given = [Validator(bytes.fromhex(entry["key"]), entry["power"]) for entry in told["validators"]]
+            comet = CometTrust(told["chain_name"], told["height"], told["time"], ValidatorSet.of(given))
+        contract = bytes.fromhex(told["contract"].removeprefix("0x"))
+        return (
+            ChainPolicy(told["kind"], told["chain_id"], contract, bytes.fromhex(told["code_hash"]), comet=comet),
+        )  # fmt: skip
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise MalformedError(f"the node tells of its chain in another form: {error!r}", where="chain") from error
+
+
+def _advice(chain: ChainPolicy) -> str:
+    if chain.comet is None:
+        return "\nIt names the chain's contract, and no block of it: pin a header that you have from elsewhere."
+    count, height = len(chain.comet.validators.members), chain.comet.height
+    return (
+        f"\nIt trusts {count} validators of the chain {chain.comet.chain_name} from block {height} on, as the node "
+        "names them: compare them with what you know."
+    )
 
 
 def _majority(kind: str, vkeys: Sequence[Vkey]) -> Witnesses:

@@ -21,7 +21,9 @@ from ledger.errors import MalformedError
 CONFIG = "tial.toml"
 CARD = "log.json"
 _CARD_FORMAT = "tial-log-v1"
-_CHAIN_KEYS = ("url", "chain_id", "contract", "finality")
+_CHAIN_KEYS = (
+    *("kind", "url", "comet", "chain_id", "contract", "consortium", "trust", "gas_price", "finality", "first_block"),
+)
 _KEY_FILES = ("cose", "note", "next_cose", "next_note")
 _MAX_CARD = 1 << 16
 

@@ -45,6 +45,7 @@ PARTS: Final = (
     _Part("assets", ("register", "certify")),
     _Part("changes", ("status", "transfer", "consent")),
     _Part("proofs", ("show", "verify")),
+    _Part("discover", ("discover",)),
     _Part("evidence", ("evidence", "policy")),
     _Part("seal", ("seal",), _PROOFS),
     _Part("history", ("history",)),

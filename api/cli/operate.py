@@ -14,7 +14,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from api.cli.context import Session, command, table
 from api.cli.errors import Exit, UsageError
 from api.cli.folder import LogCard
-from ledger.crypto import keyfile, secp256k1
 
 if TYPE_CHECKING:
     from node.chain.deploy import Deployer
@@ -39,6 +38,14 @@ def anchor_now(session: Session) -> None:
     """Publish what is durable, anchor it, and wait until the anchor is final (operator)."""
     with session.client(operator=True) as client:
         told = client.anchor_now()
+    session.out(told, table(("anchor", ""), list(told.items())))
+
+
+@command(anchor_app, "resolve")
+def anchor_resolve(session: Session) -> None:
+    """Take up anchoring again after a dispute with the chain that you have judged (operator); the evidence stays."""
+    with session.client(operator=True) as client:
+        told = client.resolve_dispute()
     session.out(told, table(("anchor", ""), list(told.items())))
 
 
@@ -105,21 +112,21 @@ class _ChainHand:
 @contextmanager
 def _chain_hand(session: Session, admin: Path) -> Iterator[_ChainHand]:
     # The chain's libraries take a second to load: for these commands only.
+    from node.chain.accounts import Role, account_address, as_chain_signer  # noqa: PLC0415
     from node.chain.deploy import Deployer  # noqa: PLC0415
-    from node.chain.rpc import JsonRpc  # noqa: PLC0415
-    from node.node import as_chain_signer  # noqa: PLC0415
+    from node.chain.endpoints import connect  # noqa: PLC0415
 
     config = session.config
     chain = config.chain
     if not chain.url:
         raise UsageError("No chain is configured", where="chain.url", remedy="Put its address into tial.toml")
     card = LogCard.load(config.base)
-    addresses = [
-        secp256k1.address(keyfile.describe(config.path(p)).public_key) for p in (chain.sender, chain.authoriser)
-    ]
-    rpc = JsonRpc(chain.url, timeout=chain.timeout)
+    addresses = [account_address(config, role) for role in (Role.SENDER, Role.AUTHORISER)]
+    rpc = connect(chain.url, timeout=chain.timeout)
     try:
-        deployer = Deployer(rpc, as_chain_signer(session.key(admin)))
+        deployer = Deployer(
+            rpc, as_chain_signer(session.key(admin)), gas_price=chain.fixed_gas_price, chain_id=chain.chain_id
+        )
         yield _ChainHand(deployer, chain.contract, bytes.fromhex(card.log_id), card, *addresses)
     finally:
         rpc.close()

@@ -63,7 +63,7 @@ def send(
 
     --key is a key of a chain account that can pay for the transaction: tial key new --suite secp256k1.
     """
-    from node.node import as_chain_signer  # noqa: PLC0415 - heavy, and for this command only
+    from node.chain.accounts import as_chain_signer  # noqa: PLC0415 - heavy, and for this command only
 
     statement = _statement(file)
     opened = _chain(session, chain, chain_id, contract, as_chain_signer(session.key(key)))
@@ -205,20 +205,24 @@ def _configured(session: Session) -> bool:
 
 def _chain(session: Session, url: str, chain_id: int, contract: str, sender: ChainSigner | None) -> EvmChain:
     """The chain that was named, else the configured one."""
-    from node.chain.evm import EvmChain  # noqa: PLC0415 - the chain's libraries take a second to load
+    from node.chain.endpoints import connect  # noqa: PLC0415 - the chain's libraries take a second to load
+    from node.chain.evm import EvmChain  # noqa: PLC0415
     from node.chain.protocol import Finality, FinalityKind  # noqa: PLC0415
-    from node.chain.rpc import JsonRpc  # noqa: PLC0415
 
     finality = Finality(FinalityKind.INCLUDED)
+    settings: dict[str, Any] = {}
     if not url:
         if not _configured(session):
             raise UsageError("No chain is configured", where="--chain", remedy="Give --chain, --chain-id, --contract")
         chain = session.config.chain
         url, chain_id, contract = chain.url, chain_id or chain.chain_id, contract or chain.contract
         finality = Finality.parse(chain.finality)
+        settings = {
+            "gas_price": chain.fixed_gas_price, "max_gas_price": chain.max_gas_price, "consortium": chain.consortium,
+        }  # fmt: skip
     if not (chain_id and contract):
         raise UsageError("A chain is named by its id and the contract, too", where="--chain-id, --contract")
-    return EvmChain(JsonRpc(url), chain_id=chain_id, contract=contract, finality=finality, sender=sender)
+    return EvmChain(connect(url), chain_id=chain_id, contract=contract, finality=finality, sender=sender, **settings)
 
 
 def _text(path: Path) -> str:

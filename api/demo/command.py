@@ -17,7 +17,7 @@ from api.demo.stage import Stage
 FOLDER = Path("run/demo")
 
 
-def play(session: Session, folder: Path, items: int, certificates: int, *, keep: bool, stop: bool) -> None:
+def play(session: Session, folder: Path, items: int, certificates: int, *, bft: bool, keep: bool, stop: bool) -> None:
     """Do what the command was asked for."""
     stage = Stage(folder)
     if stop:
@@ -29,16 +29,18 @@ def play(session: Session, folder: Path, items: int, certificates: int, *, keep:
         session.out({"url": setting.url, "chain": setting.chain_url}, f"Running: {setting.url}", how_to_stop(folder))
         return
     screen = Screen(quiet=session.as_json)
-    outcome = run(folder, screen, items=items, certificates=certificates)
+    outcome = run(folder, screen, items=items, certificates=certificates, bft=bft)
     session.out(outcome.summary())
     check_unexpected([*outcome.questions, *outcome.strangers], outcome.attempts, outcome.forged_entries)
 
 
-def run(folder: Path, screen: Screen, *, items: int = ITEMS, certificates: int = CERTIFICATES) -> Outcome:
+def run(
+    folder: Path, screen: Screen, *, items: int = ITEMS, certificates: int = CERTIFICATES, bft: bool = False
+) -> Outcome:
     """Play the demonstration and say where to look and how to stop it; LedgerError where it could not be played."""
     played = False
     try:
-        outcome = play_all(folder, screen, items=items, certificates=certificates)
+        outcome = play_all(folder, screen, items=items, certificates=certificates, bft=bft)
         played = True
     finally:
         if not played:

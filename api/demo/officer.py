@@ -1,7 +1,7 @@
 """A customs officer with a laptop and no network: files fetched beforehand, a policy, and the verifier.
 
-The officer trusts what the policy names: the log's id, one plain and one replaying witness, and one block of the chain
-that was looked up on a chain node of the officer's own. While the officer verifies, the node does not run, and the
+The officer trusts what the policy names: the log's id, one plain and one replaying witness, and the chain's validators,
+or one block of it that was looked up on a chain node of the officer's own. While the officer verifies, the node does not run, and the
 verifier is cut off from every network where the system permits it.
 """
 
@@ -20,7 +20,7 @@ from api.demo.screen import Screen
 from api.demo.stage import ORIGIN, Setting, Stage
 from ledger.crypto.suites import SUITES
 from ledger.evidence.bundle import Bundle
-from ledger.evidence.chain import ChainPolicy, block_hashes
+from ledger.evidence.chain import block_hashes
 from ledger.evidence.policy import PLAIN, REPLAYING, LogTrust, Policy, Witnesses
 from ledger.evidence.policy_text import dump_policy
 from ledger.identifiers import subject
@@ -77,7 +77,7 @@ class Officer:
             more.extend(self._get(files))
             self._write_policy(CERTIFICATE)
             more.append(
-                f"{POLICY}: the log's id, one plain and one replaying witness, one block of the chain,"
+                f"{POLICY}: the log's id, one plain and one replaying witness, {self.stage.chain.trusted},"
                 f" nothing older than a day; not the operator"
             )
 
@@ -112,9 +112,7 @@ class Officer:
         self.pinned.append(block)
         suites = frozenset(suite.alg for suite in SUITES.values() if suite.alg is not None)
         contract = bytes.fromhex(self.setting.contract.removeprefix("0x"))
-        chain = ChainPolicy(
-            "ethereum", self.setting.chain_id, contract, self.chain.code_hash(), headers=tuple(self.pinned)
-        )
+        chain = self.stage.chain.policy(self.setting.chain_id, contract, self.chain.code_hash(), self.pinned)
         policy = Policy(
             logs=(LogTrust(bytes.fromhex(self.setting.log_id), ORIGIN, suites),),
             plain=Witnesses(PLAIN, (plain,), 1),

@@ -113,20 +113,22 @@ class Outcome:
         }
 
 
-def run(folder: Path, screen: Screen, *, items: int = ITEMS, certificates: int = CERTIFICATES) -> Outcome:
+def run(
+    folder: Path, screen: Screen, *, items: int = ITEMS, certificates: int = CERTIFICATES, bft: bool = False
+) -> Outcome:
     """Play everything in `folder`, made anew; node and chain run on afterwards.
 
     Raises LedgerError where something went otherwise than it must; what was started keeps running for a look at it.
     """
     begun = time.perf_counter()
     lines, requests = _choose(items, certificates)
+    stage, cast = Stage(folder, bft=bft), make_cast()
     screen.title(
         "tial demo",
         "A second-level node of the industrial internet identifier system, two enterprises, an accreditor, a certifier"
         " and a regulator; then strangers who believe none of them. Real keys, a real log, real witnesses, a real"
-        " contract on a real (embedded) chain.",
+        f" contract on {stage.chain.told}.",
     )
-    stage, cast = Stage(folder), make_cast()
     screen.names = {party.did: party.name for party in cast.parties}
     setting = _set_up(stage, cast, screen)
     prepared = time.perf_counter()
@@ -181,9 +183,9 @@ def _set_up(stage: Stage, cast: Cast, screen: Screen) -> Setting:
         log_id, vkey = stage.make_log(cast)
         more += [f"log {log_id.hex()}", f"origin {ORIGIN}"]
     with screen.step("chain started, contract LedgerAnchor deployed, roles granted, log registered") as more:
-        deployment = stage.make_chain(log_id)
-        more.append(f"contract {deployment.contract}  chain id {deployment.chain_id}  {stage.chain.url}")
-    stage.configure(log_id, vkey, deployment)
+        chain = stage.make_chain(log_id)
+        more.append(f"contract {chain['contract']}  chain id {chain['chain_id']}  {stage.chain.url}")
+    stage.configure(log_id, vkey, chain)
     with screen.step("two witnesses started, one plain, one replaying: nothing is published without both") as more:
         stage.make_witnesses(vkey)
         more += [witness.vkey.format() for witness in stage.witnesses]

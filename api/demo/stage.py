@@ -12,15 +12,17 @@ import json
 import secrets
 import shutil
 import time
+import tomllib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from api.cli.folder import LogCard, config_text, set_chain
 from api.demo.cast import ROOT_THRESHOLD, Cast
+from api.demo.chains import Bft, DemoChain, Embedded
 from api.demo.processes import end, free_port, is_ours, start, wait
 from api.demo.witnesses import CONFIG, witnesses
-from devnet.embedded.chain import EmbeddedChain
 from ledger.crypto import keyfile, secp256k1
 from ledger.crypto.suites import suite_by_name
 from ledger.errors import LedgerError
@@ -28,8 +30,6 @@ from ledger.identifiers.did_key import did_key
 from ledger.log.notes import ED25519, Vkey
 from ledger.statements import make_consent
 from ledger.store.durable import replace_file
-from node.chain.deploy import Deployer, Deployment
-from node.chain.rpc import JsonRpc
 from node.genesis import Policy, RootMember, create_log, draft_genesis
 from node.recovery import DataFolder
 
@@ -68,9 +68,13 @@ class Setting:
 class Stage:
     """A demonstration's folder. `run_node` starts the node, `stop` ends all processes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, bft: bool | None = None) -> None:
+        """`bft`: anchor on a BFT network; None: as the demonstration that lies in the folder does."""
         self.folder = folder.absolute()
-        self.chain = EmbeddedChain(self.folder / "chain")
+        network = self.folder / "network"
+        self.chain: DemoChain = (
+            Bft(network) if (network.exists() if bft is None else bft) else Embedded(self.folder / "chain")
+        )
         self.witnesses = witnesses(self.folder)
 
     @property
@@ -105,7 +109,7 @@ class Stage:
                 where=str(self.folder),
                 remedy="Choose another with --folder",
             )
-        self.stop()
+        Stage(self.folder).stop()  # its chain may be of the other kind
         shutil.rmtree(self.folder)
 
     def make_keys(self, cast: Cast) -> None:
@@ -137,33 +141,22 @@ class Stage:
         LogCard(log_id.hex(), ORIGIN, vkey.format(), did_key(cose.public_key, "ed25519")).save(self.folder)
         return log_id, vkey
 
-    def make_chain(self, log_id: bytes) -> Deployment:
-        """Start the chain, put the contract on it, grant the roles, register the log."""
+    def make_chain(self, log_id: bytes) -> dict[str, Any]:
+        """Start the chain, put the contract on it, grant the roles, register the log; the lines of [chain]."""
         keys, passphrase = self.folder / "keys", self._passphrase()
-        admin, sender = self.chain.key("admin").signer, self.chain.key("anchor-sender").signer
-        authoriser = secp256k1.SUITE.generate()
+        sender, authoriser = secp256k1.SUITE.generate(), secp256k1.SUITE.generate()
         keyfile.save(keys / "anchor-sender.key", sender, passphrase)
         keyfile.save(keys / "anchor-authoriser.key", authoriser, passphrase)
         self.chain.start()
-        rpc = JsonRpc(self.chain.url)
-        try:
-            deployment = Deployer(rpc, admin).establish(
-                log=log_id, origin=ORIGIN, sender=sender.address, authoriser=authoriser.address
-            )
-        finally:
-            rpc.close()
-        deployment.save(self.chain.folder / "deployment.json")
-        self.chain.save()
-        return deployment
+        return self.chain.take_in(log_id, ORIGIN, sender, authoriser.address)
 
-    def configure(self, log_id: bytes, vkey: Vkey, deployment: Deployment) -> Setting:
+    def configure(self, log_id: bytes, vkey: Vkey, chain: Mapping[str, Any]) -> Setting:
         """Write the node's configuration and the folder's own record."""
         port = free_port(PREFERRED_PORT)
-        chain = {"url": self.chain.url, "chain_id": deployment.chain_id, "contract": deployment.contract}
         self.config.write_text(config_text(port=port, chain=chain), encoding="utf-8")
         setting = Setting(
             url=f"http://127.0.0.1:{port}", log_id=log_id.hex(), vkey=vkey.format(), chain_url=self.chain.url,
-            chain_id=deployment.chain_id, contract=deployment.contract, node_pid=0,
+            chain_id=chain["chain_id"], contract=chain["contract"], node_pid=0,
         )  # fmt: skip
         setting.save(self.folder)
         return setting
@@ -203,8 +196,8 @@ class Stage:
         setting = self.setting  # refuses a folder without one, before anything is started in it
         self.chain.start()
         if self.chain.url != setting.chain_url:  # its port was taken meanwhile
-            chain = {"url": self.chain.url, "chain_id": setting.chain_id, "contract": setting.contract}
-            set_chain(self.config, chain)
+            chain = tomllib.loads(self.config.read_text(encoding="utf-8"))["chain"]
+            set_chain(self.config, chain | self.chain.addresses())
             replace(setting, chain_url=self.chain.url).save(self.folder)
         for witness in self.witnesses:
             witness.run()
@@ -212,7 +205,7 @@ class Stage:
 
     def stop(self) -> bool:
         """End the node, then witnesses and chain, and say whether anything ran."""
-        ran = [self.chain.status().state != "stopped", self.stop_node()]
+        ran = [self.chain.running, self.stop_node()]
         ran += [witness.stop() for witness in self.witnesses]
         self.chain.stop()
         return any(ran)

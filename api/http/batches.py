@@ -15,6 +15,7 @@ from api.http.limits import plain_number, query_number, require_operator
 from api.http.problems import NoChainError
 from api.http.render import json_response
 from ledger.errors import MalformedError
+from node.anchor import AnchorWorker
 from node.node import Node
 from node.outbox import AnchorRecord
 from node.queries import BatchView, Queries
@@ -132,8 +133,11 @@ def _status(node: Node) -> dict[str, Any] | None:
         "chain_id": status.chain_id,
         "contract": status.contract,
         "chain_block": status.chain_block,
+        "chain_time": status.chain_time,
+        "chain_halted": status.chain_halted,
         "last_answer": status.last_answer,
         "last_error": status.last_error,
+        "nodes": [asdict(each) for each in status.nodes],
         "evidence": asdict(node.anchors.evidence_status()),
     }
 
@@ -202,7 +206,25 @@ async def anchor_now(request: Request) -> Response:
     """Anchor without waiting for the interval."""
     require_operator(request)
     node: Node = request.app.state.node
+    worker = _worker(node)
+    await node.publisher.publish_now(node.sequencer)
+    return json_response(anchor_json(await asyncio.to_thread(worker.anchor_now)))
+
+
+@router.post(
+    "/v1/anchors/resolve",
+    summary="Resolve a dispute with the chain (operator)",
+    description="After a person has judged the evidence, which stays with the node: anchoring is taken up again, and "
+    "ends in a dispute again where the chain still contradicts the log.",
+    responses=sample("How many contradictions were open", {"resolved": 1}) | problems(403, 404),
+)
+async def resolve_dispute(request: Request) -> Response:
+    """Take up anchoring again after a dispute."""
+    require_operator(request)
+    return json_response({"resolved": await asyncio.to_thread(_worker(request.app.state.node).resolve_dispute)})
+
+
+def _worker(node: Node) -> AnchorWorker:
     if node.anchors is None:
         raise NoChainError("This node anchors on no chain", remedy="Configure [chain] and start the node again")
-    await node.publisher.publish_now(node.sequencer)
-    return json_response(anchor_json(await asyncio.to_thread(node.anchors.anchor_now)))
+    return node.anchors

@@ -10,8 +10,9 @@ from starlette.responses import Response
 
 from api.http.describe import parameter, parameters, problems, sample
 from api.http.limits import hex_digest, plain_number, query_number
-from api.http.render import json_response, jsonable
+from api.http.render import json_response
 from ledger.errors import MalformedError
+from ledger.state.rendering import jsonable
 from node.queries import EntryView, Queries
 
 router = APIRouter(tags=["entries"])

@@ -10,9 +10,10 @@ from starlette.responses import Response
 
 from api.http.describe import problems, sample
 from api.http.limits import require_operator
-from api.http.render import json_response, jsonable
+from api.http.render import json_response
 from ledger.crypto.digests import kid
 from ledger.state.log_keys import LogKeys
+from ledger.state.rendering import jsonable
 from ledger.state.rules1.log import log_did
 from node.node import Node
 from node.queries import Queries
@@ -41,7 +42,6 @@ _PATHS = {
 def describe_log(node: Node, queries: Queries) -> dict[str, Any]:
     """Everything public about the log."""
     record, batch, published = queries.log(), queries.open_batch(), node.publisher.published
-    chain = node.config.chain
     return {
         "log_id": node.log_id.hex(),
         "origin": record.origin,
@@ -64,11 +64,31 @@ def describe_log(node: Node, queries: Queries) -> dict[str, Any]:
         "batches": batch.number,
         "size": node.publisher.size,
         "published": {"size": published.size, "root": published.root.hex()},
-        "chain": {"chain_id": chain.chain_id, "contract": chain.contract, "finality": chain.finality}
-        if chain.url
-        else None,
+        "chain": _chain(node),
         "paths": _PATHS,
     }
+
+
+def _chain(node: Node) -> dict[str, Any] | None:
+    """The chain that the log is anchored on; of a CometBFT chain also the validators whom the node trusts now."""
+    if node.anchors is None:
+        return None
+    trusted = node.anchors.trusted()[0]
+    told: dict[str, Any] = {
+        "kind": trusted.kind,
+        "chain_id": trusted.chain_id,
+        "contract": node.anchors.identity.contract,
+        "code_hash": trusted.code_hash.hex(),
+        "finality": node.config.chain.finality,
+    }
+    if trusted.comet is not None:
+        told |= {
+            "chain_name": trusted.comet.chain_name,
+            "height": trusted.comet.height,
+            "time": trusted.comet.time,
+            "validators": [{"key": key.hex(), "power": power} for key, power in trusted.comet.validators.members],
+        }
+    return told
 
 
 def _keys(keys: LogKeys) -> dict[str, list[dict[str, Any]]]:

@@ -14,8 +14,9 @@ from api.http.describe import json_body, parameter, parameters, problems, sample
 from api.http.entries import entry_json
 from api.http.limits import query_number, read_body, require_media_type
 from api.http.paths import subject_in_path
-from api.http.render import JSON, json_response, jsonable
+from api.http.render import JSON, json_response
 from ledger.errors import MalformedError
+from ledger.state.rendering import jsonable
 from node.queries import Queries, RecordView
 
 router = APIRouter(tags=["records"])

@@ -27,6 +27,7 @@ from node.recovery import DataFolder
 ROOT = Path(__file__).resolve().parents[2]
 PASSPHRASE = "benchmark"  # noqa: S105 - protects nothing
 YEAR = 365 * 86_400
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def key(name: str) -> Signer:
@@ -61,7 +62,7 @@ def free_port() -> int:
         return port
 
 
-def make_log(folder: Path, *, verifiers: int = 0, port: int = 0) -> Path:
+def make_log(folder: Path, *, verifiers: int = 0, port: int = 0, origin: str = "bench.example/log") -> Path:
     """Make a log with two root authorities in `folder`; returns the path of its configuration."""
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "keys").mkdir(parents=True)
@@ -76,9 +77,7 @@ def make_log(folder: Path, *, verifiers: int = 0, port: int = 0) -> Path:
     config = load_config(path)
     roots = [key("root 0"), key("root 1")]
     members = [RootMember(did_key(r.public_key, "ed25519"), "ed25519", r.public_key) for r in roots]
-    draft = draft_genesis(
-        "bench.example/log", cose_key, note_key, members, 2, Policy(max_age=10 * 86_400), int(time.time())
-    )
+    draft = draft_genesis(origin, cose_key, note_key, members, 2, Policy(max_age=10 * 86_400), int(time.time()))
     digest = draft.consent_digest(cose_key)
     consents = [make_consent(r, m.did, 2**40, digest) for r, m in zip(roots, members, strict=True)]
     create_log(DataFolder(config.data_path), config.path(config.lock), draft, cose_key, consents)
@@ -175,6 +174,17 @@ def enterprise(server: Server) -> Signer:
     agreed = [make_consent(roots[1], did_key(roots[1].public_key, "ed25519"), now + YEAR, digest)]
     server.post(sign(delegate, roots[0], agreed))
     return signer
+
+
+def processor_time(pid: int) -> float:
+    """Processor seconds that a process and those that it started have used so far."""
+    used = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            used += int(processor_time(int(child)) * TICKS)
+    # Behind the name, which may hold anything: fields 14 to 17 are user and system time, own and of ended children.
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (used + sum(map(int, fields[11:15]))) / TICKS
 
 
 def registrations(log_id: str, signer: Signer, start_at: int, count: int) -> Iterator[bytes]:

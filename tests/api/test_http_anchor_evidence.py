@@ -30,6 +30,7 @@ class Town:
     log_id: bytes
     policy: ChainPolicy
     anchor: dict
+    outbox: Path
 
     def pin(self, block: int | str) -> ChainPolicy:
         tag = block if isinstance(block, str) else hex(block)
@@ -68,7 +69,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
             anchor = client.anchor_now()
             contract = bytes.fromhex(made.contract[2:])
             policy = ChainPolicy("ethereum", made.chain_id, contract, load_artifact().code_hash)
-            yield Town(client, chain, acts.log_id, policy, anchor)
+            yield Town(client, chain, acts.log_id, policy, anchor, folder / "data" / "outbox")
     finally:
         chain.stop()
 
@@ -120,6 +121,24 @@ def test_what_cannot_be_proven_is_refused_with_its_reason(town: Town, size: str,
     with pytest.raises(ApiError) as refused:
         town.client._send("GET", path, attempts=1)
     assert refused.value.status == status
+
+
+def test_the_status_of_anchoring_names_the_chain_s_nodes_without_secrets_and_so_do_metrics(town: Town) -> None:
+    (node,) = town.client._json("GET", "/v1/anchors")["status"]["nodes"]
+    assert (node["place"], node["used"], node["state"], node["error"]) == (town.chain.url, True, "well", "")
+    text = town.client._send("GET", "/metrics").text
+    assert 'tial_chain_node_well{node="1"} 1.0' in text
+    assert "tial_anchor_switches_total 0.0" in text
+
+
+def test_a_dispute_is_resolved_by_the_operator_and_its_evidence_stays(town: Town) -> None:
+    assert town.client.resolve_dispute() == {"resolved": 0}
+    disputes = town.outbox / "disputes"
+    (disputes / "000000000001-00000000000000000009.json").write_text("{}")
+    town.client.publish()
+    assert town.client.resolve_dispute() == {"resolved": 1}
+    assert [path.suffix for path in disputes.iterdir()] == [".resolved"]
+    assert town.client.anchor_now()["size"] >= town.anchor["size"]
 
 
 def test_the_status_of_anchoring_tells_what_was_proven(town: Town) -> None:

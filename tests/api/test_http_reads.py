@@ -203,10 +203,11 @@ def test_batches_are_listed_with_their_manifests(site) -> None:
 def test_without_a_chain_there_are_no_anchors(site) -> None:
     assert get(site, "/v1/anchors").json() == {"anchors": [], "next": None, "status": None}
     check_problem(get(site, "/v1/anchors/5"), 404, "not-found")
-    check_problem(site.client.post("/v1/anchors", headers=site.operator), 404, "no-chain")
+    for path in ("/v1/anchors", "/v1/anchors/resolve"):
+        check_problem(site.client.post(path, headers=site.operator), 404, "no-chain")
 
 
-@pytest.mark.parametrize("path", ["/v1/anchors", "/v1/publish"])
+@pytest.mark.parametrize("path", ["/v1/anchors", "/v1/anchors/resolve", "/v1/publish"])
 def test_operator_routes_want_the_operators_token(site, path: str) -> None:
     for given in ({}, {"Authorization": "Bearer wrong-token-of-some-length"}, {"Authorization": "Basic b3A="}):
         check_problem(site.client.post(path, headers=given), 403, "forbidden")

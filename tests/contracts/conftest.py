@@ -17,11 +17,28 @@ from web3 import HTTPProvider, Web3
 CONTRACTS = Path(__file__).resolve().parents[2] / "contracts"
 
 
+def committed(name: str) -> dict[str, Any]:
+    """Return the committed artifact of a contract."""
+    document: dict[str, Any] = orjson.loads((CONTRACTS / "artifacts" / f"{name}.json").read_bytes())
+    return document
+
+
 @pytest.fixture(scope="session")
 def artifact() -> dict[str, Any]:
-    """Return the committed artifact."""
-    document: dict[str, Any] = orjson.loads((CONTRACTS / "artifacts" / "LedgerAnchor.json").read_bytes())
-    return document
+    """Return the committed artifact of the anchor contract."""
+    return committed("LedgerAnchor")
+
+
+@pytest.fixture(scope="session")
+def consortium() -> dict[str, Any]:
+    """Return the committed artifact of the consortium contract."""
+    return committed("Consortium")
+
+
+@pytest.fixture(params=["LedgerAnchor", "Consortium"])
+def each_artifact(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Return the committed artifacts of all contracts, one after the other."""
+    return committed(request.param)
 
 
 @pytest.fixture(scope="session")

@@ -80,7 +80,7 @@ class Anchors:
         self.names = {selector.hex(): name for selector, name in artifact.errors.items()}
 
     def authorise(self, size: int, root: bytes) -> bytes:
-        return self.authoriser.sign_digest(self.chain.authorisation_digest(LOG, size, root))
+        return self.authoriser.sign_keccak(self.chain.authorisation_payload(LOG, size, root))
 
     def anchor(self, size: int, proof: Sequence[bytes]) -> None:
         root = root_at(size)

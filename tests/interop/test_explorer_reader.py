@@ -82,8 +82,8 @@ def anchor_other(chain: EvmChain, authoriser: secp256k1.Secp256k1Signer, sizes: 
     for size in sizes:
         head, root = chain.head(OTHER[0]), root_of(OTHER[:size])
         proof = consistency_proof(head.size, size, lambda level, at: root_of(OTHER[at << level : (at + 1) << level]))
-        digest = chain.authorisation_digest(OTHER[0], size, root)
-        sent = chain.prepare(OTHER[0], size, root, proof, authoriser.sign_digest(digest))
+        payload = chain.authorisation_payload(OTHER[0], size, root)
+        sent = chain.prepare(OTHER[0], size, root, proof, authoriser.sign_keccak(payload))
         chain.submit(sent.raw)
         Web3(HTTPProvider(chain.rpc.url)).eth.wait_for_transaction_receipt(sent.hash, timeout=10)  # type: ignore[arg-type]
 
