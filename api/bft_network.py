@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import orjson
 
+from api.cli.folder import DEPLOYMENT
 from devnet.bft.network import BftNetwork
 from ledger.errors import LedgerError, RefusedStartError
 from ledger.evidence.chain import CometTrust
@@ -25,9 +26,8 @@ from node.chain.deploy import Deployer, Deployment
 from node.chain.endpoints import connect
 from node.chain.protocol import ChainSigner
 from node.chain.rpc import Rpc
+from node.config import COMETBFT
 
-KIND: Final = "cometbft"
-DEPLOYMENT: Final = "deployment.json"
 TRUST: Final = "chain-trust.json"
 SECONDS: Final = 15.0
 """For one call: this chain's nodes answer some questions only after seconds."""
@@ -61,7 +61,7 @@ def take_in(
 
     """
     description = network.description
-    with network.administration(), opened(network) as rpc:
+    with network.administration(), opened(network.eth_urls) as rpc:
         deployer = Deployer(rpc, network.deployer().signer, gas_price=0)
         path = network.folder / DEPLOYMENT
         deployment = standing(rpc, path, redeploy=redeploy)
@@ -76,7 +76,7 @@ def take_in(
     document = orjson.dumps(pin_document(genesis_pin(network)), option=orjson.OPT_INDENT_2)
     replace_file(folder / TRUST, document + b"\n")
     return {
-        "kind": KIND,
+        "kind": COMETBFT,
         "url": " ".join(network.eth_urls),
         "comet": " ".join(network.comet_urls),
         "chain_id": deployment.chain_id,
@@ -156,9 +156,9 @@ def perform(consortium: Consortium, signers: list[ChainSigner], call: bytes) -> 
 
 
 @contextmanager
-def opened(network: BftNetwork) -> Iterator[Rpc]:
-    """Connections to the network's nodes, closed at the end."""
-    rpc = connect(" ".join(network.eth_urls), timeout=SECONDS)
+def opened(urls: list[str]) -> Iterator[Rpc]:
+    """Connections to the nodes of a chain, closed at the end."""
+    rpc = connect(" ".join(urls), timeout=SECONDS)
     try:
         yield rpc
     finally:

@@ -447,7 +447,8 @@ class AnchorWorker:
             return self._rest()
         record = anchor_records.done(pending or known, published, evidence, int(self._clock()))
         self._outbox.keep(record)
-        self._show(anchors_total=self._status.anchors_total + 1)
+        self._show_kept()  # a log that grows all the time never rests
+        self._show(anchors_total=self._status.anchors_total + 1, last_error="")
         log.info(
             "anchored",
             extra={"size": record.size, "tx": record.tx.hex(), "block": record.block, "gas": record.gas},

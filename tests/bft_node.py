@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from ledger.crypto import keyfile, secp256k1
 from ledger.evidence.chain import ChainFacts, ChainPolicy, check_chain_evidence
 from ledger.log.tree import leaf_hash, root_of
 from ledger.store.tiles import TileReader
+from node.chain.artifact import load_artifact
 from node.chain.deploy import Deployer
 from node.chain.endpoints import Endpoints
 from node.chain.evm import EvmChain
@@ -79,17 +79,6 @@ class Load:
             self.error = error
 
 
-@dataclass(frozen=True)
-class Account:
-    """A key of the log on the chain."""
-
-    signer: secp256k1.Secp256k1Signer
-
-    @property
-    def address(self) -> str:
-        return self.signer.address
-
-
 class AnchoringLog:
     """A log of its own on a network, with its two accounts and all that it acknowledged."""
 
@@ -100,9 +89,9 @@ class AnchoringLog:
         self.config, self.acts = make_log(self.folder, self.origin)
         self._plain = self.config.read_text()
         self.id = self.acts.log_id
-        self.sender, self.authoriser = Account(secp256k1.SUITE.generate()), Account(secp256k1.SUITE.generate())
-        for name, account in (("anchor-sender", self.sender), ("anchor-authoriser", self.authoriser)):
-            keyfile.save(self.folder / f"keys/{name}.key", account.signer, PASSPHRASE)
+        self.sender, self.authoriser = secp256k1.SUITE.generate(), secp256k1.SUITE.generate()
+        for name, signer in (("anchor-sender", self.sender), ("anchor-authoriser", self.authoriser)):
+            keyfile.save(self.folder / f"keys/{name}.key", signer, PASSPHRASE)
         told = LogOnChain(self.id, self.origin, self.sender.address, self.authoriser.address)
         self.chain = take_in(network, told, self.folder) | {"interval": 0.5, "timeout": 1.5, "still": 4.0}
         self.party = Party("enterprise")
@@ -187,19 +176,20 @@ class AnchoringLog:
 
     def shown(self, node: Running) -> list[dict[str, Any]]:
         """All anchors that the node calls final."""
-        found = node.client.get("/v1/anchors?limit=1000").json()["anchors"]
+        found: list[dict[str, Any]] = []
+        before: int | None = 1 << 62
+        while before:
+            page = node.client.get(f"/v1/anchors?before={before}").json()
+            found, before = found + page["anchors"], page["next"]
         assert {anchor["state"] for anchor in found} <= {"done"}
-        return list(found)
+        return found
 
     # --- what strangers can check -------------------------------------------------------------------------------------
 
     def policy(self) -> ChainPolicy:
         """What somebody trusts who knows the validators of the genesis and no more."""
         contract = bytes.fromhex(self.chain["contract"][2:])
-        code_hash = EvmChain(
-            Endpoints(self.network.eth_urls), chain_id=self.chain["chain_id"], contract=self.chain["contract"],
-            finality=Finality.parse("included"),
-        ).identity.code_hash  # fmt: skip
+        code_hash = load_artifact().code_hash
         return ChainPolicy("cometbft", self.chain["chain_id"], contract, code_hash, comet=genesis_pin(self.network))
 
     def evidence(self, node: Running, size: int) -> tuple[bytes, ChainFacts]:

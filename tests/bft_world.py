@@ -46,6 +46,10 @@ def heal(network: BftNetwork, seconds: float = 60) -> NetworkHealth:
     wait_until(lambda: {node.state for node in network.status().nodes} == STEADY, seconds)
     goal = network.status().height + 2  # a node that was just started refuses transactions until it has seen a block
     wait_until(lambda: min(node.height for node in network.status().nodes) >= goal, seconds)
+    first = {node: node.power for node in network.description.nodes if node.power}
+    if {v.key: v.power for v in network.status().validators} != {node.key: power for node, power in first.items()}:
+        block = set_validators(network, first)
+        wait_until(lambda: height(network) > block + 2, seconds)
     return network.status()
 
 

@@ -262,6 +262,12 @@ class CometNode:
             return None
         return {"number": number, "hash": "0x" + header_hash(self.chain.signed(height).header).hex()}
 
+    def _eth_get_storage_at(self, _: str, slot_text: str, __: str) -> str:
+        return "0x" + self.state.words.get(bytes.fromhex(slot_text[2:]), bytes(32)).hex()
+
+    def _eth_get_code(self, _: str, __: str) -> str:
+        return "0x" if self.state.code_hash is None else "0x60"
+
     def _eth_get_logs(self, _: object) -> list[dict[str, Any]]:
         """The event of the anchor at size 9, as tests.evidence.chain_builder has it."""
         meta_word = self.state.words[slot(1, LOG, word(9))]

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from api.cli.bft import NetworkOption, address_of
-from api.cli.consortium import AdministratorKeys, Hand, hand, perform, report
+from api.cli.consortium import AdministratorKeys, Hand, hand, report
 from api.cli.context import Session, command, table
 from api.cli.errors import UsageError
 from api.cli.options import NO_FILES
@@ -92,7 +92,7 @@ def _set_rights(at: Hand, keys: list[Path], account: str, rights: int) -> dict[s
     """Set an account's rights where they are others now."""
     if at.consortium.rights(account) == rights:
         return {"act": "", "executed": True, "missing": 0}
-    return perform(at.consortium, at.signers(keys), at.consortium.call_set_rights(account, rights))
+    return at.perform(keys, at.consortium.call_set_rights(account, rights))
 
 
 def _require_contract(at: Hand) -> None:

@@ -33,6 +33,7 @@ from ledger.log.notes import Vkey
 from ledger.log.policy import MAX_POLICY, TlogPolicy
 from ledger.state.records import KeyRef
 from ledger.store.durable import read_bounded
+from node.config import COMETBFT, ETHEREUM
 
 VkeyTexts = Annotated[
     list[str], typer.Option("--vkey", metavar="VKEY", help="Verifier key of the log; repeatable after a change of keys")
@@ -223,15 +224,23 @@ def split_view(
         list[str],
         typer.Option("--header", metavar="HEX", help="Block hash that you trust; repeatable", rich_help_panel=_CHAIN),
     ] = NO_TEXTS,
+    trust: Annotated[
+        Path | None,
+        typer.Option("--trust", help="A CometBFT chain: file with a height and its validators", rich_help_panel=_CHAIN),
+    ] = None,
 ) -> None:
     """Check a split-view proof, offline, with the keys of the log alone. Ends with 0 when it proves a contradiction."""
     if not vkey:
         raise UsageError("Whose log is this?", where="--vkey", remedy="Give the log's verifier key")
     policy = None
-    if header:
+    if header or trust is not None:
         sized = (_hex(contract.removeprefix("0x"), "--contract", 20), _hex(code_hash.removeprefix("0x"), "--code-hash"))
         pinned = tuple(_hex(text.removeprefix("0x"), "--header", 32) for text in header)
-        policy = ChainPolicy("ethereum", chain_id, *sized, headers=pinned)
+        from node.chain.comet_trust import read_pin  # noqa: PLC0415 - heavy, and for this option only
+
+        pin = None if trust is None else read_pin(trust)
+        kind = ETHEREUM if trust is None else COMETBFT
+        policy = ChainPolicy(kind, chain_id, *sized, headers=pinned, comet=pin)
     alg, public = _auditor(cose) if cose else (0, b"")
     identity = LogIdentity.of(
         _hex(log_id, "--log", 32) if log_id else b"", Vkey.parse(vkey), KeyRef(alg, public), policy

@@ -6,8 +6,6 @@ one's and `network` of the others is a link to it. Every step of `up` may be rep
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,21 +16,13 @@ from api.cli.context import Session, command, table
 from api.cli.errors import Exit, UsageError
 from api.cli.folder import LogCard, set_chain
 from devnet.bft.network import BftNetwork
-from ledger.errors import MalformedError, RefusedStartError, UnavailableError
-from ledger.store.durable import replace_file
+from ledger.errors import MalformedError, UnavailableError
+from node.config import COMETBFT
 
 if TYPE_CHECKING:
     from devnet.bft.health import NetworkHealth
-    from node.chain.deploy import Deployment
-    from node.chain.rpc import Rpc
 
-KIND = "cometbft"
 FOLDER = "network"
-DEPLOYMENT = "deployment.json"
-TRUST = "chain-trust.json"
-TRUST_FORMAT = "tial-chain-trust-v1"
-SECONDS = 15.0
-"""For one call: this chain's nodes answer some questions only after seconds."""
 
 NetworkOption = Annotated[
     Path | None,
@@ -43,7 +33,7 @@ _Number = Annotated[int, typer.Argument(metavar="N", help="Number of the node, f
 
 def wanted(session: Session, *, bft: bool, network: Path | None) -> bool:
     """Tell whether a command is about a BFT network: asked for, or this log's chain is one."""
-    return bft or network is not None or (session.has_config and session.config.chain.kind == KIND)
+    return bft or network is not None or (session.has_config and session.config.chain.kind == COMETBFT)
 
 
 def network_of(session: Session, folder: Path | None) -> BftNetwork:
@@ -65,6 +55,9 @@ def bring_up(
     redeploy: bool,
 ) -> None:
     """Make the network where there is none, start it, take this log in, write tial.toml."""
+    from api.bft_network import LogOnChain, take_in  # noqa: PLC0415 - the chain's libraries take a second to load
+    from api.cli.chain import chain_addresses  # noqa: PLC0415 - that module adds the commands of this one
+
     config = session.config
     card = LogCard.load(config.base)
     network = _joined(config.base / FOLDER, folder)
@@ -73,24 +66,13 @@ def bring_up(
         network.create(validators=validators, block_time=block_time, administrators=administrators, threshold=threshold)
     session.note("starting the network")
     network.start()
-    with network.administration(), endpoints(network.eth_urls) as rpc:
-        deployment = _take_in(session, network, rpc, card, redeploy=redeploy)
-        _write_trust(network, config.base / TRUST)
-    values = {
-        "kind": KIND,
-        "url": " ".join(network.eth_urls),
-        "comet": " ".join(network.comet_urls),
-        "chain_id": deployment.chain_id,
-        "contract": deployment.contract,
-        "consortium": network.description.consortium,
-        "trust": TRUST,
-        "gas_price": 0,
-        "finality": "included",
-    }
+    accounts = chain_addresses(session)
+    log = LogOnChain(bytes.fromhex(card.log_id), card.origin, accounts["sender"], accounts["authoriser"])
+    values = take_in(network, log, config.base, session.note, redeploy=redeploy)
     if values != {name: getattr(config.chain, name) for name in values}:
         set_chain(session.config_path, values)
         session.note(f"written into {session.config_path}; a running node must be started again")
-    show(session, network, deployment.contract)
+    show(session, network, values["contract"])
 
 
 def _joined(place: Path, folder: Path | None) -> BftNetwork:
@@ -104,74 +86,6 @@ def _joined(place: Path, folder: Path | None) -> BftNetwork:
             place.rmdir()
         place.symlink_to(folder.resolve(), target_is_directory=True)
     return BftNetwork(place)
-
-
-def _take_in(session: Session, network: BftNetwork, rpc: Rpc, card: LogCard, *, redeploy: bool) -> Deployment:
-    """Deploy the contract where it is missing; give this log's sender its right and role; register the log."""
-    from api.cli.chain import chain_addresses  # noqa: PLC0415 - that module adds the commands of this one
-    from api.cli.consortium import let_send  # noqa: PLC0415 - as above
-    from node.chain.deploy import Deployer  # noqa: PLC0415 - the chain's libraries take a second to load
-
-    addresses = chain_addresses(session)
-    path = network.folder / DEPLOYMENT
-    deployer = Deployer(rpc, network.deployer().signer, gas_price=0)
-    deployment = standing(rpc, path, network.folder, redeploy=redeploy)
-    if deployment is None:
-        session.note("deploying the anchor contract")
-        deployment = deployer.deploy()
-        deployment.save(path)
-    let_send(session, rpc, network, deployment.chain_id, addresses["sender"])
-    deployer.admit(
-        deployment.contract,
-        log=bytes.fromhex(card.log_id),
-        origin=card.origin,
-        sender=addresses["sender"],
-        authoriser=addresses["authoriser"],
-    )
-    return deployment
-
-
-def standing(rpc: Rpc, path: Path, where: Path, *, redeploy: bool) -> Deployment | None:
-    """The contract's record; None where none was deployed, or with `redeploy` where the chain has lost it."""
-    from node.chain.deploy import Deployment  # noqa: PLC0415 - the chain's libraries take a second to load
-
-    deployment = Deployment.load(path) if path.exists() else None
-    if deployment is not None and rpc.call("eth_getCode", deployment.contract, "latest") in {"0x", ""}:
-        if not redeploy:
-            raise RefusedStartError(
-                f"The chain has no contract at {deployment.contract} any more",
-                where=str(where),
-                remedy="Restore the chain's folder, or start anew with --redeploy",
-            )
-        return None
-    return deployment
-
-
-def _write_trust(network: BftNetwork, path: Path) -> None:
-    """Write what this log's node trusts in: the validators of the genesis. Its own progress is kept elsewhere."""
-    import orjson  # noqa: PLC0415 - for this command only
-
-    description = network.description
-    trusted = {
-        "format": TRUST_FORMAT,
-        "chain_name": description.chain_name,
-        "height": 1,
-        "time": network.first_time(),
-        "validators": [{"key": node.key.hex(), "power": node.power} for node in description.nodes if node.power],
-    }
-    replace_file(path, orjson.dumps(trusted, option=orjson.OPT_INDENT_2))
-
-
-@contextmanager
-def endpoints(urls: list[str]) -> Iterator[Rpc]:
-    """Connections to the nodes of a chain, closed at the end."""
-    from node.chain.endpoints import Endpoints  # noqa: PLC0415 - the chain's libraries take a second to load
-
-    rpc = Endpoints(urls, timeout=SECONDS)
-    try:
-        yield rpc
-    finally:
-        rpc.close()
 
 
 # -- down, status, single nodes ----------------------------------------------------------------------------------------

@@ -13,17 +13,16 @@ from typing import Annotated, Any
 import typer
 
 from api.cli import anchorers, bft, consortium, deploy, prefix, validators
-from api.cli.bft import NetworkOption, standing
+from api.cli.bft import NetworkOption
 from api.cli.context import Session, command, table
 from api.cli.errors import Exit
-from api.cli.folder import LogCard, set_chain
+from api.cli.folder import DEPLOYMENT, LogCard, set_chain
 from devnet.embedded.chain import EmbeddedChain
 
 app = typer.Typer(
     help="A chain on loopback: the embedded one for development, or a BFT network of several validators.",
     no_args_is_help=True,
 )
-_DEPLOYMENT = "deployment.json"
 
 
 @command(app, "up")
@@ -57,6 +56,7 @@ def up(
         )
         return
     # The chain's libraries take a second to load: for this command only.
+    from api.bft_network import standing  # noqa: PLC0415
     from node.chain.deploy import Deployer  # noqa: PLC0415
     from node.chain.rpc import JsonRpc  # noqa: PLC0415
 
@@ -68,10 +68,10 @@ def up(
         chain.fund(address)
     status = chain.start()
     told: dict[str, Any] = asdict(status)
-    path = chain.folder / _DEPLOYMENT
+    path = chain.folder / DEPLOYMENT
     rpc = JsonRpc(chain.url)
     try:
-        deployment = standing(rpc, path, chain.folder, redeploy=redeploy)
+        deployment = standing(rpc, path, redeploy=redeploy)
         if deployment is None:
             session.note("deploying the anchor contract")
             deployer = Deployer(rpc, chain.key("admin").signer)

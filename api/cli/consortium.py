@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli.bft import DEPLOYMENT, NetworkOption, address_of, endpoints, network_of
+from api.cli.bft import NetworkOption, address_of, network_of
 from api.cli.context import Session, command, table
 from api.cli.errors import UsageError
+from api.cli.folder import DEPLOYMENT
 from api.cli.options import NO_FILES
 from devnet.bft.network import BftNetwork
 from devnet.keys import is_development_key, read_development_key
-from ledger.errors import LedgerError
 
 if TYPE_CHECKING:
     from node.chain.consortium import Consortium
@@ -63,6 +63,12 @@ class Hand:
             return [chain_key(self.session, path) for path in files]
         return [key.signer for key in self.network.administrators()]
 
+    def perform(self, files: list[Path], call: bytes) -> dict[str, Any]:
+        """Confirm an act with these keys, or all at hand; see `api.bft_network.perform`."""
+        from api.bft_network import perform  # noqa: PLC0415 - the chain's libraries take a second to load
+
+        return perform(self.consortium, self.signers(files), call)
+
     def deployer(self, file: Path | None) -> Deployer:
         """The admin of the anchor contract."""
         from node.chain.deploy import Deployer  # noqa: PLC0415 - the chain's libraries take a second to load
@@ -74,7 +80,8 @@ class Hand:
 @contextmanager
 def hand(session: Session, folder: Path | None, *, changes: bool = True) -> Iterator[Hand]:
     """Reach the chain: through the network's folder where it is here, else by the addresses in tial.toml."""
-    from node.chain.consortium import Consortium  # noqa: PLC0415 - the chain's libraries take a second to load
+    from api.bft_network import opened  # noqa: PLC0415 - the chain's libraries take a second to load
+    from node.chain.consortium import Consortium  # noqa: PLC0415 - as above
     from node.chain.deploy import Deployment  # noqa: PLC0415 - as above
 
     network = network_of(session, folder)
@@ -90,7 +97,7 @@ def hand(session: Session, folder: Path | None, *, changes: bool = True) -> Iter
         raise UsageError(
             "This log's chain has no consortium", where="chain.consortium", remedy="Name a BFT network by --network"
         )
-    with endpoints(urls) as rpc:
+    with opened(urls) as rpc:
         consortium = Consortium(rpc, chain_id, address=address, gas_price=0)
         consortium.check()
         made = Hand(session, network, rpc, chain_id, contract, consortium)
@@ -108,49 +115,6 @@ def chain_key(session: Session, path: Path) -> ChainSigner:
     if is_development_key(path):
         return read_development_key(path).signer
     return as_chain_signer(session.key(path))
-
-
-def perform(consortium: Consortium, signers: list[ChainSigner], call: bytes) -> dict[str, Any]:
-    """Confirm an act with every key at hand until it is carried out; says how far it came."""
-    administrators = set(consortium.administrators())
-    entitled = [signer for signer in signers if signer.address in administrators]
-    if not entitled:
-        raise UsageError(
-            "None of the keys at hand is an administrator's",
-            where="--key",
-            remedy=f"The administrators are {', '.join(sorted(administrators))}",
-        )
-    act_id = consortium.act_id(call)
-    told: dict[str, Any] = {}
-    for signer in entitled:
-        if consortium.confirmed(act_id, signer.address):
-            continue
-        act = consortium.act(signer, call)
-        told = {"tx": "0x" + act.tx.hex(), "block": act.block}
-        if act.executed:
-            return {"act": act_id.hex(), "executed": True, "missing": 0} | told
-    missing = consortium.threshold() - consortium.confirmations(act_id)
-    return {"act": act_id.hex(), "executed": False, "missing": missing} | told
-
-
-def let_send(session: Session, rpc: Rpc, network: BftNetwork, chain_id: int, account: str) -> None:
-    """Give an account the right to send, by the administrators' keys in the network's folder."""
-    from node.chain.consortium import MAY_SEND, Consortium  # noqa: PLC0415 - the chain's libraries load slowly
-
-    consortium = Consortium(rpc, chain_id, address=network.description.consortium, gas_price=0)
-    consortium.check()
-    rights = consortium.rights(account)
-    if rights & MAY_SEND:
-        return
-    session.note(f"giving {account} the right to send")
-    signers: list[ChainSigner] = [key.signer for key in network.administrators()]
-    told = perform(consortium, signers, consortium.call_set_rights(account, rights | MAY_SEND))
-    if not told["executed"]:
-        raise LedgerError(
-            f"{told['missing']} more administrators must let {account} send",
-            where="the consortium",
-            remedy=f"Each runs tial chain anchorer add {account} --key FILE; then run this again",
-        )
 
 
 def report(session: Session, told: dict[str, Any], done: str) -> None:
@@ -186,5 +150,5 @@ def admin_set(
     if threshold > len(accounts):
         raise UsageError(f"The threshold {threshold} is more than {len(accounts)} administrators", where="--threshold")
     with hand(session, network) as at:
-        told = perform(at.consortium, at.signers(key), at.consortium.call_set_administrators(accounts, threshold))
+        told = at.perform(key, at.consortium.call_set_administrators(accounts, threshold))
     report(session, told, f"{threshold} of {len(accounts)} administrators decide from now on")

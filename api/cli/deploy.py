@@ -11,10 +11,9 @@ from typing import Annotated
 
 import typer
 
-from api.cli.bft import DEPLOYMENT, standing
 from api.cli.context import Session, command, table
 from api.cli.errors import UsageError
-from api.cli.folder import LogCard, set_chain
+from api.cli.folder import DEPLOYMENT, LogCard, set_chain
 
 FOLLOW = -1
 
@@ -47,6 +46,7 @@ def deploy(
 
     Run again after a failure, it goes on with the contract that it has put there.
     """
+    from api.bft_network import standing  # noqa: PLC0415 - heavy, and for this command only
     from api.cli.chain import chain_addresses  # noqa: PLC0415 - that module adds this command
     from node.chain.accounts import as_chain_signer  # noqa: PLC0415
     from node.chain.deploy import Deployer, Deployment  # noqa: PLC0415 - heavy, and for this command only
@@ -69,7 +69,7 @@ def deploy(
                 where=str(path),
                 remedy="Name a node of that chain, or move the record away to deploy on another",
             )
-        found = deployer.found(contract) if contract else standing(rpc, path, path, redeploy=redeploy)
+        found = deployer.found(contract) if contract else standing(rpc, path, redeploy=redeploy)
         if found is None:
             session.note("deploying the anchor contract")
             found = deployer.deploy()

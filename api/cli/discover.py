@@ -21,6 +21,7 @@ from api.offline import EXITS
 from ledger.errors import MalformedError
 from ledger.evidence.messages import ENGLISH
 from ledger.evidence.policy import MAX_POLICY, Policy, parse_policy
+from node.config import COMETBFT
 
 if TYPE_CHECKING:
     from api.chain_view import ChainView
@@ -163,7 +164,7 @@ def _configured(session: Session, named: _Named) -> _Named:
     if not (session.has_config and session.config.chain.url):
         raise UsageError("No chain is configured", where="--chain", remedy="Give --chain and --contract")
     config, chain = session.config, session.config.chain
-    pinned = config.path(chain.trust) if chain.kind == "cometbft" else None
+    pinned = config.path(chain.trust) if chain.kind == COMETBFT else None
     return _Named(
         url=chain.url,
         chain_id=named.chain_id or chain.chain_id,

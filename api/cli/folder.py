@@ -20,6 +20,8 @@ from ledger.errors import MalformedError
 
 CONFIG = "tial.toml"
 CARD = "log.json"
+DEPLOYMENT = "deployment.json"
+"""Where the anchor contract of a chain stands, in the folder of the chain, or beside tial.toml for another's."""
 _CARD_FORMAT = "tial-log-v1"
 _CHAIN_KEYS = (
     *("kind", "url", "comet", "chain_id", "contract", "consortium", "trust", "gas_price", "finality", "first_block"),

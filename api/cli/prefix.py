@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.cli.bft import FOLDER, KIND, endpoints
+from api.cli.bft import FOLDER
 from api.cli.consortium import chain_key
 from api.cli.context import Session, command, table
 from api.cli.errors import UsageError
 from api.cli.folder import LogCard
 from devnet.bft.network import BftNetwork
+from node.config import COMETBFT
 
 if TYPE_CHECKING:
     from node.chain.protocol import ChainSigner
@@ -42,7 +43,8 @@ def prefix(
     ] = None,
 ) -> None:
     """Give a prefix of identifiers to this log on the chain; without one, list those that it has."""
-    from node.chain.deploy import Deployer  # noqa: PLC0415 - the chain's libraries take a second to load
+    from api.bft_network import opened  # noqa: PLC0415 - the chain's libraries take a second to load
+    from node.chain.deploy import Deployer  # noqa: PLC0415 - as above
     from node.chain.listing import log_of, prefixes  # noqa: PLC0415 - as above
     from node.chain.prefixes import check_prefix  # noqa: PLC0415 - as above
 
@@ -53,16 +55,16 @@ def prefix(
     if not name:
         if unmap:
             raise UsageError("--unmap needs a prefix", where="SCHEME/PREFIX")
-        with endpoints(chain.url.split()) as rpc:
+        with opened(chain.url.split()) as rpc:
             found = prefixes(rpc, chain.contract, log, chain.first_block)
         session.out({"log": log.hex(), "prefixes": found}, table(("prefix",), [(each,) for each in found]))
         return
     check_prefix(name)
-    with endpoints(chain.url.split()) as rpc:
+    with opened(chain.url.split()) as rpc:
         before = log_of(rpc, chain.contract, name)
         if unmap and before not in {log, _NO_LOG}:
             raise UsageError(f"{name} belongs to the log {before.hex()}, not to this one", where="--unmap")
-        deployer = Deployer(rpc, _registrar(session, admin), gas_price=0 if chain.kind == KIND else None)
+        deployer = Deployer(rpc, _registrar(session, admin), gas_price=chain.fixed_gas_price)
         deployer.map_prefix(chain.contract, name, _NO_LOG if unmap else log)
     told = {"prefix": name, "log": "" if unmap else log.hex(), "previous": "" if before == _NO_LOG else before.hex()}
     session.out(told, f"{name} belongs to " + ("no log now" if unmap else f"this log, {log.hex()}"))
@@ -73,7 +75,7 @@ def _registrar(session: Session, file: Path | None) -> ChainSigner:
     if file is not None:
         return chain_key(session, file)
     base = session.config.base
-    if session.config.chain.kind == KIND:
+    if session.config.chain.kind == COMETBFT:
         return BftNetwork(base / FOLDER).deployer().signer
     path = base / "chain" / "keys" / "admin.json"
     if not path.exists():

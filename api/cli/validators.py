@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from api.cli.bft import NetworkOption
-from api.cli.consortium import AdministratorKeys, hand, perform, report
+from api.cli.consortium import AdministratorKeys, hand, report
 from api.cli.context import Session, command, table
 from api.cli.errors import UsageError
 from api.cli.options import NO_FILES
@@ -62,7 +62,7 @@ def validator_set(
             session.out({"act": "", "executed": True, "missing": 0}, "It has that power already.")
             return
         changed = [chosen if each.key == chosen.key else each for each in known] + ([] if places else [chosen])
-        told = perform(at.consortium, at.signers(key), at.consortium.call_set_validators(changed))
+        told = at.perform(key, at.consortium.call_set_validators(changed))
     report(session, _effective(told), f"{chosen.key.hex()} has power {power} from two blocks on")
 
 
@@ -79,7 +79,7 @@ def validator_remove(
             raise UsageError(f"{removed.hex()} is no validator", where="KEY|NODE")
         if not kept:
             raise UsageError("The last validator stays: without one there are no blocks", where="KEY|NODE")
-        told = perform(at.consortium, at.signers(key), at.consortium.call_set_validators(kept))
+        told = at.perform(key, at.consortium.call_set_validators(kept))
     report(session, _effective(told), f"{removed.hex()} validates no more from two blocks on")
 
 

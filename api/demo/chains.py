@@ -17,6 +17,7 @@ from ledger.crypto.secp256k1 import Secp256k1Signer
 from ledger.evidence.chain import ChainPolicy
 from node.chain.deploy import Deployer
 from node.chain.rpc import JsonRpc
+from node.config import COMETBFT, ETHEREUM
 
 
 class DemoChain(Protocol):
@@ -94,7 +95,7 @@ class Embedded:
         return {"url": self.url}
 
     def policy(self, chain_id: int, contract: bytes, code_hash: bytes, seen: Sequence[bytes]) -> ChainPolicy:
-        return ChainPolicy("ethereum", chain_id, contract, code_hash, headers=tuple(seen))
+        return ChainPolicy(ETHEREUM, chain_id, contract, code_hash, headers=tuple(seen))
 
 
 class Bft:
@@ -132,4 +133,4 @@ class Bft:
 
     def policy(self, chain_id: int, contract: bytes, code_hash: bytes, seen: Sequence[bytes]) -> ChainPolicy:
         del seen  # the validators' signatures vouch for a block: nobody needs to have seen it
-        return ChainPolicy("cometbft", chain_id, contract, code_hash, comet=genesis_pin(self._network))
+        return ChainPolicy(COMETBFT, chain_id, contract, code_hash, comet=genesis_pin(self._network))

@@ -1,8 +1,8 @@
 """A customs officer with a laptop and no network: files fetched beforehand, a policy, and the verifier.
 
 The officer trusts what the policy names: the log's id, one plain and one replaying witness, and the chain's validators,
-or one block of it that was looked up on a chain node of the officer's own. While the officer verifies, the node does not run, and the
-verifier is cut off from every network where the system permits it.
+or one block of it that was looked up on a chain node of the officer's own. While the officer verifies, the node does
+not run, and the verifier is cut off from every network where the system permits it.
 """
 
 from __future__ import annotations

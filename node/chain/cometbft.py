@@ -98,7 +98,14 @@ class CometChain(EvmChain):
 
     def check(self) -> None:
         """Ask for the chain's name and number, and have the contract's code proven; see Chain.check."""
-        self._under(self._check_code)
+        try:
+            self._under(self._check_code)
+        except ContractMissingError:
+            if unhex(self._ask("eth_getCode", self.identity.contract, "latest")):
+                raise ChainUnavailableError(
+                    "the block that creates the contract is not signed yet", where=self.rpc.place
+                ) from None
+            raise
         super().check()
 
     def _check_code(self, state: ProvenState) -> None:
@@ -170,8 +177,17 @@ class CometChain(EvmChain):
     # --- what is proven -----------------------------------------------------------------------------------------------
 
     def head(self, log: bytes) -> Head:
-        """Read the newest anchor and the authoriser of a log, proven under the newest header; see Chain.head."""
-        return self._under(lambda state: self._head_of(state, log))
+        """Read the newest anchor and the authoriser of a log, proven under the newest header; see Chain.head.
+
+        Proofs are a block late. What the node already shows of a log that is proven absent is no fact, but a reason to
+        wait: nobody should deploy again because of one block.
+        """
+        found = self._under(lambda state: self._head_of(state, log))
+        if found.size == 0:
+            told = self._ask("eth_getStorageAt", self.identity.contract, "0x" + storage.head_slot(log).hex(), "latest")
+            if unhex(told, 32) != _ZERO:
+                raise ChainUnavailableError("the block that registers the log is not signed yet", where=self.rpc.place)
+        return found
 
     def final_head(self, log: bytes) -> Head | None:
         """Read the same as `head`: what is proven under a signed header is final; see Chain.final_head."""

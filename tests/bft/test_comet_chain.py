@@ -291,8 +291,7 @@ def test_a_node_trusts_its_own_pin_and_tells_of_it(setting: Setting, tmp_path: P
             assert node.anchors is not None
             worker = node.anchors
             record = await asyncio.to_thread(worker.anchor_now, 60.0)
-            while (worker.evidence_for(record.size) or (0,))[0] != record.size:
-                await asyncio.sleep(0.1)
+            await asyncio.to_thread(wait_until, lambda: (worker.evidence_for(record.size) or (0,))[0] == record.size)
             told = describe_log(node, Queries(node))["chain"]
             assert (told["kind"], told["chain_name"]) == ("cometbft", setting.pin.chain_name)
             (drafted,) = _chains(json.loads(json.dumps(told)))

@@ -123,8 +123,8 @@ def test_evidence_shows_how_the_validators_changed(nodes: Nodes) -> None:
 
 
 def test_evidence_of_many_large_sets_leaves_out_the_oldest_changes(nodes: Nodes) -> None:
-    sets = {1: FOUR} | {number: many(120 + number) for number in range(2, 12)}
-    chain, _ = nodes(MadeChain(12, sets))
+    sets = {1: FOUR} | {30 + number: many(120 + number) for number in range(2, 12)}
+    chain, _ = nodes(MadeChain(42, sets))
     chain.comets.timeout = 30
     proven = chain.prove(LOG, 9)
     assert len(proven.evidence) <= 128 * 1024
@@ -179,6 +179,21 @@ def test_a_missing_contract_is_proven_missing(nodes: Nodes) -> None:
     node.state.code_hash = None
     node.touch()
     with pytest.raises(ContractMissingError):
+        chain.check()
+
+
+def test_what_the_newest_block_brought_is_waited_for_until_it_is_proven(nodes: Nodes) -> None:
+    chain, (node,) = nodes()
+    log = digest(b"registered in the newest block")
+    assert chain.head(log).size == 0
+    node.rewrites["eth_getStorageAt"] = lambda _: "0x" + word(1).hex()
+    with pytest.raises(ChainUnavailableError, match="not signed yet"):
+        chain.head(log)
+    node.state.code_hash = None
+    node.touch()
+    node.rewrites["eth_getCode"] = lambda _: "0x60"
+    node.chain.height += 1
+    with pytest.raises(ChainUnavailableError, match="not signed yet"):
         chain.check()
 
 
