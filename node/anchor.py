@@ -359,14 +359,27 @@ class AnchorWorker:
         try:
             self._chain.submit(attempt.raw)
         except TransactionRefusedError as error:
-            if error.reason == "underpriced" and len(record.attempts) < MAX_ATTEMPTS:
-                return self._send(head, published, None, _dearer(attempt.price))
+            if error.reason == "underpriced" and (pause := self._outbid(record, head, published)) is not None:
+                return pause
             if error.reason != "insufficient-funds":
                 self._drop()
             if error.reason == "nonce-too-low":
                 return self._poll
             raise
         return self._poll
+
+    def _outbid(self, record: AnchorRecord, head: Head, published: Published) -> float | None:
+        """Offer more than what waits in the same place; where no more is offered, leave a block the time to take it.
+
+        None when that time is over. What waits may be this very transaction: not every node knows its own again.
+        """
+        if len(record.attempts) < MAX_ATTEMPTS:
+            try:
+                return self._send(head, published, None, _dearer(record.attempts[-1].price))
+            except TransactionRefusedError as error:
+                if error.reason != "underpriced":
+                    raise
+        return self._poll if self._clock() - record.created <= self._patience else None
 
     def _follow(self, pending: AnchorRecord, head: Head, published: Published) -> float:
         """See what became of the anchor under way."""
@@ -447,7 +460,6 @@ class AnchorWorker:
             return self._rest()
         record = anchor_records.done(pending or known, published, evidence, int(self._clock()))
         self._outbox.keep(record)
-        self._show_kept()  # a log that grows all the time never rests
         self._show(anchors_total=self._status.anchors_total + 1, last_error="")
         log.info(
             "anchored",
@@ -455,6 +467,7 @@ class AnchorWorker:
         )
         self._tell_final(record)
         self._evidence.take(self._chain, record)
+        self._show_kept()  # here too: a log that grows all the time never rests
         return self._rest() if pending is None else 0.0
 
     def _tell_final(self, record: AnchorRecord) -> None:

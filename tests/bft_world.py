@@ -39,10 +39,11 @@ def grow(network: BftNetwork, blocks: int = 1, *, index: int = 0, seconds: float
 
 def heal(network: BftNetwork, seconds: float = 60) -> NetworkHealth:
     """Bring every node of a network back, and wait until all make blocks together."""
-    network.start()
+    running = network.status().state != "stopped"
     for index, node in enumerate(network.status().nodes):
-        if node.state == "killed":
+        if running and node.state == "killed":  # first: a network that halted does not come up by itself
             network.restart(index)
+    network.start()
     wait_until(lambda: {node.state for node in network.status().nodes} == STEADY, seconds)
     goal = network.status().height + 2  # a node that was just started refuses transactions until it has seen a block
     wait_until(lambda: min(node.height for node in network.status().nodes) >= goal, seconds)

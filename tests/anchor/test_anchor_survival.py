@@ -353,3 +353,30 @@ def test_where_no_more_may_be_offered_the_same_transaction_is_sent_again(world: 
     mine(world, automatically=True)
     call(world.chain.url, "evm_mine")
     assert worker.anchor_now(20).size == 5
+
+
+def test_a_node_that_does_not_know_its_own_transaction_again_is_borne_with(world: World, two: list[LyingRpc]) -> None:
+    mine(world, automatically=False)
+    price = int(call(world.chain.url, "eth_gasPrice"), 16)
+    worker = world.running(chain=over(world, JsonRpc(two[0].url, timeout=3), gas_price=price))
+    two[0].result(None, "eth_getTransactionByHash")
+    world.log.publish(5)
+    wait_until(lambda: worker.status().pending_size == 5 and "eth_sendRawTransaction" in two[0].asked)
+    two[0].error("replacement transaction underpriced", "eth_sendRawTransaction")
+    sent = two[0].asked.count("eth_sendRawTransaction")
+    wait_until(lambda: two[0].asked.count("eth_sendRawTransaction") > sent)
+    assert worker.status().state is WorkerState.ANCHORING
+    mine(world, automatically=True)
+    call(world.chain.url, "evm_mine")
+    assert worker.anchor_now(20).size == 5
+    assert worker.status().failures_total == 0
+
+
+def test_a_place_that_stays_taken_is_a_refusal_in_the_end(world: World, two: list[LyingRpc]) -> None:
+    price = int(call(world.chain.url, "eth_gasPrice"), 16)
+    two[0].error("replacement transaction underpriced", "eth_sendRawTransaction")
+    worker = world.running(chain=over(world, JsonRpc(two[0].url, timeout=3), gas_price=price), patience=0.5)
+    world.log.publish(5)
+    wait_until(in_state(worker, WorkerState.REFUSED))
+    two[0].honest()
+    assert worker.anchor_now(20).size == 5
