@@ -26,7 +26,8 @@ class ChainView:
     """The contract at one block, `block`, as discovery reads it.
 
     `kind` is the evidence's. `place` says who tells the words of storage; `vouched` whether they are proven under a
-    header that the reader trusts. `trusting` is what a drafted policy demands of the chain beside the pinned headers.
+    header that the reader trusts, `time` being that header's (Unix seconds; 0 where they are only told). `trusting` is
+    what a drafted policy demands of the chain beside the pinned headers.
     """
 
     kind: str
@@ -37,6 +38,7 @@ class ChainView:
     place: str
     vouched: bool
     trusting: ChainPolicy
+    time: int = 0
 
     @property
     def contract(self) -> str:
@@ -114,4 +116,5 @@ def proven_view(
         trusting=ChainPolicy(
             cometbft.KIND, identity.chain_id, unhex(identity.contract, 20), identity.code_hash, comet=pin
         ),
+        time=header.seconds,
     )

@@ -35,6 +35,8 @@ from node.chain.prefixes import (
     subject_of,
 )
 
+MAX_VIEW_AGE: Final = 3_600
+"""Seconds after its newest header for which a proven view of the chain counts as of now."""
 MAX_SUCCESSORS: Final = 16
 
 
@@ -61,7 +63,8 @@ class Discovery:
     """What was found. `raw` is the bundle. `drafted`: the policy was made from the chain, for want of one.
 
     `followed`: the sealed logs that were passed on the way to their successor. `behind`: the answer is older than the
-    newest anchor, so that something anchored is withheld.
+    newest anchor, so that something anchored is withheld. `outdated`: the newest header that the chain's nodes show is
+    so old that the prefix may belong to another log by now: the chain stands still, or they show an old one.
     """
 
     subject: str
@@ -74,13 +77,14 @@ class Discovery:
     report: Report
     drafted: bool
     behind: bool
+    outdated: bool
     pinned: bool
 
     @property
     def verdict(self) -> Verdict:
-        """The report's, but never valid for an answer that withholds what is anchored."""
+        """The report's, but never valid where what is anchored is withheld, or on an old view of the chain."""
         overall = self.report.overall
-        return Verdict.CANNOT_TELL if self.behind and overall is Verdict.VALID else overall
+        return Verdict.CANNOT_TELL if (self.behind or self.outdated) and overall is Verdict.VALID else overall
 
     @property
     def rests_on(self) -> tuple[str, ...]:
@@ -117,6 +121,7 @@ class Discovery:
             },
             "policy": "drafted" if self.drafted else "given",
             "behind": self.behind,
+            "outdated": self.outdated,
             "rests_on": self.rests_on,
             "report": self.report.as_json(),
         }  # fmt: skip
@@ -139,6 +144,8 @@ class Discovery:
             rows.append(("sealed", f"at size {log.head.sealed_size}; {heir}"))
         if self.behind:
             rows.append(("withheld", f"the answer is from before the anchor at size {log.head.size}"))
+        if self.outdated:
+            rows.append(("outdated", f"the chain's newest header is of {moment(self.view.time)}"))
         if self.drafted:
             rows.append(("policy", "drafted from the chain: you named nobody whom you trust"))
         return rows + [("rests on", thing) for thing in self.rests_on]
@@ -188,7 +195,8 @@ def discover(
     counts = log.head.sealed_size if log.head.sealed else log.head.size
     behind = eighth is not None and eighth.size is not None and eighth.size < counts
     pinned = drafted and any(chain.headers for chain in policy.chains)
-    return Discovery(subject, view, mapped, log, followed, url, raw, report, drafted, behind, pinned)
+    outdated = view.vouched and now - view.time > MAX_VIEW_AGE
+    return Discovery(subject, view, mapped, log, followed, url, raw, report, drafted, behind, outdated, pinned)
 
 
 def _log(view: ChainView, log_id: bytes, *, follow: bool) -> tuple[RegisteredLog, tuple[RegisteredLog, ...]]:

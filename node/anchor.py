@@ -40,6 +40,7 @@ from node.chain.protocol import (
     SignerUnavailableError,
     TransactionRefusedError,
     TxState,
+    TxStatus,
 )
 from node.outbox import AnchorRecord, AnchorState, Attempt, Outbox
 from node.publisher import Published
@@ -253,6 +254,8 @@ class AnchorWorker:
             log.critical("the chain contradicts the log", extra={"error": str(error), "evidence": error.where})
             return self._fail(WorkerState.DISPUTED, error)
         except TransactionRefusedError as error:
+            if self._failures > 0:
+                self._chain.turn()  # that it refuses is one node's word: the next one may know better
             return self._fail(WorkerState.REFUSED, error)
         except Exception as error:
             # The last barrier: a fault here must not end anchoring for good, nor reach admission.
@@ -399,14 +402,27 @@ class AnchorWorker:
         if status.state is TxState.VANISHED:
             if status.nonce == attempt.nonce:
                 return self._resend(pending, head, published)
-            if status.nonce > attempt.nonce:
+            if status.nonce > attempt.nonce or self._ahead(attempt, status):
                 # Another transaction took the nonce, perhaps an earlier attempt: storage will tell.
                 self._drop()
             return self._poll
         self._resends = 0
+        if self._ahead(attempt, status):
+            self._drop()
+            return self._poll
         if self._clock() - max(attempt.created, self._pushed) > self._patience and len(pending.attempts) < MAX_ATTEMPTS:
             return self._push(pending, head, Published(pending.size, pending.root, pending.checkpoint))
         return self._poll
+
+    def _ahead(self, attempt: Attempt, status: TxStatus) -> bool:
+        """Tell whether a transaction waits in vain for others of the account before it: there are none but ours.
+
+        A node that lagged or lied named its nonce; it is given up, the next one gets the nonce of then.
+        """
+        ahead = status.nonce < attempt.nonce and self._clock() - attempt.created > self._patience
+        if ahead:
+            log.warning("anchor given up: its nonce is ahead", extra={"tx": attempt.hash.hex(), "nonce": attempt.nonce})
+        return ahead
 
     def _push(self, pending: AnchorRecord, head: Head, published: Published) -> float:
         """Replace a transaction that no block takes by a dearer one, or send it again where none is offered."""
@@ -467,7 +483,8 @@ class AnchorWorker:
         )
         self._tell_final(record)
         self._evidence.take(self._chain, record)
-        self._show_kept()  # here too: a log that grows all the time never rests
+        # Here too: a log that grows all the time never rests.
+        self._show_kept(WorkerState.IDLE if record.size >= self._status.published_size else None)
         return self._rest() if pending is None else 0.0
 
     def _tell_final(self, record: AnchorRecord) -> None:

@@ -22,7 +22,7 @@ from node.outbox import AnchorRecord, AnchorState, Outbox
 log = logging.getLogger("node.anchor")
 
 CATCH_UP = 16
-"""Anchors without evidence that are asked for in one rest: each takes two questions to the chain."""
+"""Anchors without evidence that are asked for at a time: each takes two questions to the chain."""
 PATIENCE = 5.0
 """Seconds for which a proof on demand waits for the ones before it."""
 BLOCKS = 1024
@@ -63,8 +63,10 @@ class AnchorEvidence:
         self.status = EvidenceStatus()
 
     def take(self, chain: Chain, record: AnchorRecord) -> None:
-        """Take evidence for an anchor that has just become final."""
-        if not self._prove(chain, record):
+        """Take evidence for an anchor that has just become final, and some of what is missing."""
+        if self._prove(chain, record):
+            self._catch_up(chain)
+        else:
             # What may lie there is of an anchor that the chain lost, or of another contract.
             self._outbox.drop_evidence(record.size)
             self._missing.add(record.size)
@@ -81,6 +83,9 @@ class AnchorEvidence:
         due = self._clock() - self._renewed >= self._refresh
         if (due or newest.size in self._missing) and not self._prove(chain, newest, renew=True):
             return
+        self._catch_up(chain)
+
+    def _catch_up(self, chain: Chain) -> None:
         for size in sorted(self._missing, reverse=True)[:CATCH_UP]:
             record = self._outbox.get(size)
             if record is None or record.state is not AnchorState.DONE or not _here(record, chain):

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from devnet.bft.description import Node
 from devnet.bft.health import NetworkHealth, ask
 from devnet.bft.network import BftNetwork
+from devnet.locks import is_held
 from ledger.evidence.chain.comet.validators import Validator
 from node.chain.consortium import Consortium
 from node.chain.deploy import Deployer, Deployment
@@ -39,11 +40,11 @@ def grow(network: BftNetwork, blocks: int = 1, *, index: int = 0, seconds: float
 
 def heal(network: BftNetwork, seconds: float = 60) -> NetworkHealth:
     """Bring every node of a network back, and wait until all make blocks together."""
-    running = network.status().state != "stopped"
+    if not is_held(network.folder / "supervisor.pid"):
+        network.start()
     for index, node in enumerate(network.status().nodes):
-        if running and node.state == "killed":  # first: a network that halted does not come up by itself
+        if node.state == "killed":  # before anything is waited for: a network without them may not grow
             network.restart(index)
-    network.start()
     wait_until(lambda: {node.state for node in network.status().nodes} == STEADY, seconds)
     goal = network.status().height + 2  # a node that was just started refuses transactions until it has seen a block
     wait_until(lambda: min(node.height for node in network.status().nodes) >= goal, seconds)

@@ -124,6 +124,8 @@ def discover(
     session.out(found.as_json(), table(("", ""), found.as_rows()), found.report.as_text(lang).rstrip())
     if found.behind:
         session.note("The node withholds what is anchored: its answer is never valid.")
+    if found.outdated:
+        session.note("The chain's nodes show no new header: the prefix may belong to another log by now.")
     code = EXITS[found.verdict]
     if code:
         raise typer.Exit(code)

@@ -62,6 +62,14 @@ def _judge(
         step = Step(10, verdict, say(name, size=size, **values), facts.rests_on, size, facts.time)
         return Anchored(step, facts.time if verdict is Verdict.VALID and facts.newest else None)
 
+    if facts.time > now + policy.skew:
+        return answer(Verdict.CANNOT_TELL, "chain_future", block=facts.block, time=facts.time)
+    if now - facts.time > policy.trusting_period:
+        return answer(
+            Verdict.CANNOT_TELL, "chain_expired", block=facts.block, time=facts.time, period=policy.trusting_period
+        )
+    if facts.expired(now, policy.trusting_period):
+        return answer(Verdict.CANNOT_TELL, "chain_pin_expired", time=facts.trusted_since, period=policy.trusting_period)
     exact = size == checkpoint.size
     if facts.disputed:
         return answer(Verdict.INVALID, "chain_disputed")
@@ -78,14 +86,6 @@ def _judge(
         return answer(Verdict.CANNOT_TELL, "chain_beyond", checkpoint=checkpoint.size)
     if not verify_consistency(size, checkpoint.size, root, checkpoint.root, part.consistency):
         return answer(Verdict.INVALID, "chain_inconsistent", checkpoint=checkpoint.size)
-    if facts.time > now + policy.skew:
-        return answer(Verdict.CANNOT_TELL, "chain_future", block=facts.block, time=facts.time)
-    if now - facts.time > policy.trusting_period:
-        return answer(
-            Verdict.CANNOT_TELL, "chain_expired", block=facts.block, time=facts.time, period=policy.trusting_period
-        )
-    if facts.trusted_since and now - facts.trusted_since > policy.trusting_period:
-        return answer(Verdict.CANNOT_TELL, "chain_pin_expired", time=facts.trusted_since, period=policy.trusting_period)
     if index is None:
         if not exact:
             return answer(Verdict.CANNOT_TELL, "chain_absence", checkpoint=checkpoint.size)

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from ledger.errors import LedgerError, Rejection
 from ledger.evidence.bundle import Bundle
-from ledger.evidence.chain import ChainRequest, check_request
+from ledger.evidence.chain import ChainRequest, ChainUntrustedError, check_request
 from ledger.evidence.history import BundleHistory, BundleView, Claims
 from ledger.evidence.past import Past, batch_after
 from ledger.evidence.policy import Policy
@@ -52,7 +52,7 @@ def check_ignored(raw: bytes, evidence: bytes, bundle: bytes, policy: Policy, no
 
     Raises:
         MalformedError: one of the files is not in form.
-        ChainInvalidError, ChainUntrustedError: as `check_request`.
+        ChainInvalidError, ChainUntrustedError: as `check_request`; the latter for validators pinned too long ago, too.
         NotIgnoredError: the bundle is not valid or is about something else, the statement is in the log, its rules
             refuse it, or it was not asked for, or only a moment before.
 
@@ -65,7 +65,7 @@ def check_ignored(raw: bytes, evidence: bytes, bundle: bytes, policy: Policy, no
     if found.report.overall is not Verdict.VALID or found.checkpoint is None:
         raise NotIgnoredError(f"The bundle's verdict is {found.report.overall.value}", where=held.about)
     size, shown = found.checkpoint.size, _time(found.report)
-    request = _requested(evidence, policy, held.log_id, statement.leaf)
+    request = _requested(evidence, policy, held.log_id, statement.leaf, now)
     _require_absent(statement, found)
     _require_admissible(statement, held, size, request.time)
     if shown - request.time <= patience:
@@ -81,13 +81,20 @@ def _time(report: Report) -> int:
     return max(time for time in times if time is not None)
 
 
-def _requested(evidence: bytes, policy: Policy, log_id: bytes, leaf: bytes) -> ChainRequest:
+def _requested(evidence: bytes, policy: Policy, log_id: bytes, leaf: bytes, now: int) -> ChainRequest:
     refused: LedgerError = NotIgnoredError("The policy names no chain", remedy="Name the chain that you trust")
     for trusted in policy.chains:
         try:
-            return check_request(evidence, trusted, log_id, leaf)[1]
+            facts, request = check_request(evidence, trusted, log_id, leaf)
         except LedgerError as error:
             refused = error
+            continue
+        if not facts.expired(now, policy.trusting_period):
+            return request
+        refused = ChainUntrustedError(
+            "the validators who vouch for the request were pinned longer ago than the policy trusts them",
+            remedy="Pin newer validators, and ask for evidence under a newer block",
+        )
     raise refused
 
 

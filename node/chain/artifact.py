@@ -1,7 +1,8 @@
 """The compiled contracts: their ABI for encoding calls, their code for deploying and for recognising them.
 
-Trusts the committed artifacts that the contracts' own build reproduces byte for byte. Encoding is web3.py's, decoding
-eth_abi's with explicit types; runtime code has no immutables, so one hash identifies a contract on every chain.
+Trusts the committed artifacts that the contracts' own build reproduces byte for byte. Encoding is eth_abi's with the
+ABI's types, which are looked up once: web3.py's search for a function takes longer than the chain's answer. Runtime code
+has no immutables, so one hash identifies a contract on every chain. No function here has two forms.
 """
 
 from __future__ import annotations
@@ -11,15 +12,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from eth_utils.abi import abi_to_signature
+from eth_abi.abi import encode
+from eth_utils.abi import abi_to_signature, get_abi_input_types
 from eth_utils.crypto import keccak
 
 from ledger.errors import CorruptError
-
-if TYPE_CHECKING:
-    from web3.contract import Contract
 
 NAME = "LedgerAnchor"
 CONSORTIUM = "Consortium"
@@ -40,19 +39,23 @@ class Artifact:
         return keccak(self.runtime)
 
     @cached_property
-    def _contract(self) -> type[Contract]:
-        from web3 import Web3  # noqa: PLC0415 - takes half a second, and only a node that anchors needs it
-
-        return Web3().eth.contract(abi=self.abi, bytecode=self.bytecode)
+    def _functions(self) -> dict[str, tuple[bytes, list[str]]]:
+        """First four bytes of a call, and types of the arguments, by name."""
+        return {
+            item["name"]: (_selector(item)[:4], get_abi_input_types(item))  # type: ignore[arg-type]
+            for item in self.abi
+            if item["type"] == "function"
+        }
 
     def encode(self, function: str, *arguments: object) -> bytes:
         """Encode a call of `function`."""
-        return bytes.fromhex(self._contract.encode_abi(function, list(arguments))[2:])
+        selector, types = self._functions[function]
+        return selector + encode(types, arguments)
 
     def creation(self, *arguments: object) -> bytes:
         """Encode the creation of the contract with its constructor's arguments."""
-        encoded = self._contract.constructor(*arguments).data_in_transaction
-        return bytes.fromhex(str(encoded)[2:])
+        types = next((get_abi_input_types(item) for item in self.abi if item["type"] == "constructor"), [])  # type: ignore[arg-type]
+        return self.bytecode + encode(types, arguments)
 
     @cached_property
     def errors(self) -> dict[bytes, str]:

@@ -202,11 +202,14 @@ def _commit(found: Any) -> Commit:
 
 
 def _signature(found: Any) -> Signature | None:
-    """The signature of one validator; None where it was absent or voted for no block."""
+    """The signature of one validator; None where it was absent or voted for no block, or at a time before 1970.
+
+    CometBFT takes any time: a single validator that lies must not make the votes of the others unreadable.
+    """
     if found["block_id_flag"] != _COMMITTED:
         return None
     seconds, nanos = _time(found["timestamp"])
-    return Signature(seconds, nanos, _base64(found["signature"], 64))
+    return Signature(seconds, nanos, _base64(found["signature"], 64)) if seconds > 0 else None
 
 
 def _validator(found: Any) -> Validator:

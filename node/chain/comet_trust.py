@@ -19,7 +19,7 @@ import orjson
 
 from ledger.errors import MalformedError
 from ledger.evidence.chain import ChainInvalidError, CometTrust
-from ledger.evidence.chain.comet.commit import MAX_LINKS, Link, verify_commit, verify_links
+from ledger.evidence.chain.comet.commit import MAX_LINKS, Link, genuine, verify_commit, verify_links
 from ledger.evidence.chain.comet.header import Header
 from ledger.evidence.chain.comet.validators import Validator, ValidatorSet
 from ledger.evidence.chain.comet.values import items_of
@@ -203,11 +203,13 @@ class ChainTrust:
         )
 
     def _verified(self, signed: SignedHeader, validators: ValidatorSet, source: Headers) -> Link:
+        # CometBFT takes some votes that nobody here would: one validator's must not spoil the others'.
+        link = Link(signed.header, genuine(*signed, validators), validators)
         try:
-            verify_commit(signed.header, signed.commit, validators)
+            verify_commit(*link)
         except ChainInvalidError as error:
             raise ChainUnprovenError(f"the node's header is not the chain's: {error}", where=source.place) from error
-        return Link(signed.header, signed.commit, validators)
+        return link
 
     def _follow(self, source: Headers, target: Header) -> None:
         """Take in change after change, each kept, until the validators are those of `target`."""

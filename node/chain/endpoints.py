@@ -117,6 +117,15 @@ class Endpoints:
             self._fail(node, ChainUnavailableError(reason), "condemned")
         return len(self._nodes) > 1
 
+    def turn(self) -> None:
+        """Use the next node that passes, without blame for the one in use; see Rpc.turn."""
+        for step in range(1, len(self._nodes)):
+            at = (self._used + step) % len(self._nodes)
+            if self._nodes[at].until <= time.monotonic() and self._try(at, lambda _: None, self.timeout)[0]:
+                self._used = at
+                self._praise(self._nodes[at])
+                return
+
     def _somewhere(self, ask: Callable[[JsonRpc], Any]) -> Any:
         """Ask the node in use, then those that are not resting, until one answers or the time is over."""
         end = time.monotonic() + LAPS * self.timeout

@@ -117,6 +117,10 @@ class EvmChain:
         """Ask another node from now on; see Chain.condemn."""
         return self.rpc.condemn(reason)
 
+    def turn(self) -> None:
+        """Ask the next node from now on; see Chain.turn."""
+        self.rpc.turn()
+
     def nodes(self) -> tuple[NodeStatus, ...]:
         """How each node fares; see Chain.nodes."""
         return self.rpc.nodes()

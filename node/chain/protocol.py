@@ -294,6 +294,9 @@ class Chain(Protocol):
     def condemn(self, reason: str) -> bool:
         """Ask another node of the chain from now on: this one lies or lags. False where there is no other."""
 
+    def turn(self) -> None:
+        """Ask the next node of the chain from now on, where there is one, without blame for the one in use."""
+
     def nodes(self) -> tuple[NodeStatus, ...]:
         """How each node of the chain fares, where there are several; cheap."""
 

@@ -65,6 +65,9 @@ class Rpc(Protocol):
     def condemn(self, reason: str) -> bool:
         """Use another node from now on: this one lies or lags. False where there is none; it stays in use then."""
 
+    def turn(self) -> None:
+        """Use the next node that passes, where there is one: what this one says is to be heard from another too."""
+
     def apart(self) -> Rpc:
         """Open another connection to the same node or nodes, for another thread."""
 
@@ -113,6 +116,9 @@ class JsonRpc:
     def condemn(self, reason: str) -> bool:  # noqa: ARG002 - there is no other node to turn to
         """There is no other node."""
         return False
+
+    def turn(self) -> None:
+        """There is no other node."""
 
     @property
     def switches(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -90,9 +91,15 @@ def test_a_stranger_finds_the_node_of_a_subject_and_its_answer_is_proven(country
     assert found.code == 0, found
     told = found.json
     assert (told["origin"], told["prefix"]) == (log.origin, MAPPED[name])
-    assert (told["verdict"], told["chain"]["proven"]) == ("valid", True)
+    assert (told["verdict"], told["chain"]["proven"], told["outdated"]) == ("valid", True, False)
     assert not any("unproven" in thing for thing in told["rests_on"])
     assert any("signed by" in thing for thing in told["rests_on"])
+
+
+def test_on_an_old_header_it_cannot_be_told_whose_the_prefix_is_now(country: Country):
+    later = int(time.time()) + 2 * 3_600
+    found = country.discover(SUBJECTS["b"], "--now", later)
+    assert (found.code, found.json["verdict"], found.json["outdated"]) == (4, "cannot tell", True)
 
 
 def test_a_chain_node_that_names_another_log_is_not_believed(country: Country):

@@ -141,6 +141,16 @@ def test_any_other_answer_is_a_value_or_no_answer(method: str, node: CometNode, 
     assert refused > 20
 
 
+def test_a_vote_at_a_time_before_1970_counts_as_absent(node: CometNode, rpc: CometRpc) -> None:
+    """CometBFT takes votes of any time: one validator that lies must not make the others' unreadable."""
+    honest = rpc.commit().commit.signatures
+    for moment in ("0001-01-01T00:00:00Z", "1969-12-31T23:59:59.9Z", "1970-01-01T00:00:00Z"):
+        changed = node._commit(None)
+        changed["signed_header"]["commit"]["signatures"][1]["timestamp"] = moment
+        node.rewrites["commit"] = lambda _, changed=changed: changed
+        assert rpc.commit().commit.signatures == (honest[0], None, *honest[2:])
+
+
 def test_a_header_of_another_height_is_refused(node: CometNode, rpc: CometRpc) -> None:
     node.rewrites["commit"] = lambda _: node._commit("8")
     with pytest.raises(ChainUnavailableError, match="another height"):

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from hashlib import sha512
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nacl.bindings import crypto_core_ed25519_add, crypto_scalarmult_ed25519_base_noclamp
 
 from ledger.errors import MalformedError
-from ledger.evidence.chain import CometTrust
-from ledger.evidence.chain.comet.commit import MAX_LINKS, Link, verify_links
+from ledger.evidence.chain import ChainInvalidError, CometTrust
+from ledger.evidence.chain.comet.commit import (
+    MAX_LINKS,
+    Commit,
+    Link,
+    Signature,
+    signed_bytes,
+    verify_commit,
+    verify_links,
+)
+from ledger.evidence.chain.comet.header import Header
 from node.chain import comet_trust
 from node.chain.comet_rpc import SignedHeader
 from node.chain.comet_trust import ChainTrust, ChainUnprovenError, pin_document, read_pin
 from node.chain.protocol import ChainMismatchError, ChainUnavailableError, NodeBehindError
 from tests.comet_node import MadeChain, many
-from tests.comet_world import CHAIN_NAME, FIVE, FOUR, Members, commit, header, set_of
+from tests.comet_world import CHAIN_NAME, FIVE, FOUR, Member, Members, commit, header, ordered, set_of
 
 OTHERS: Members = many(4)
 
@@ -194,6 +205,51 @@ def test_too_few_votes_are_refused() -> None:
         trust.advance(chain, SignedHeader(over, commit(over, FOUR, FOUR[:2])))
     assert trust.newest is None
     trust.advance(chain, SignedHeader(over, commit(over, FOUR, FOUR[:3])))
+
+
+def wider(vote: Signature, over: Header, made: Commit, by: Member) -> Signature:
+    """A vote by the rule of CometBFT (ZIP-215) alone: its R has a part of order 8, which the cofactor takes away."""
+    order = 2**252 + 27742317777372353535851937790883648493
+    torsion = bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a")
+    seed = bytearray(sha512(by.secret.private_bytes_raw()).digest()[:32])
+    seed[0], seed[31] = seed[0] & 248, seed[31] & 127 | 64
+    point = crypto_core_ed25519_add(crypto_scalarmult_ed25519_base_noclamp((7).to_bytes(32, "little")), torsion)
+    message = signed_bytes(over, over.hash(), made, vote)
+    challenge = int.from_bytes(sha512(point + by.key + message).digest(), "little")
+    last = (7 + challenge * int.from_bytes(seed, "little")) % order
+    return vote._replace(signature=point + last.to_bytes(32, "little"))
+
+
+def test_the_vote_of_one_validator_who_lies_does_not_spoil_those_of_the_others(tmp_path: Path) -> None:
+    """CometBFT takes it into the block; here it counts as absent, and what is passed on is strict again."""
+    chain = MadeChain(100, {1: FOUR, 50: FIVE})
+    honest, liar = chain.commit, ordered(FOUR)[0]
+
+    def spoilt(height: int | None = None) -> SignedHeader:
+        over, votes = honest(height)
+        places = [member.key for member in ordered(chain.members(over.height))]
+        at, given = places.index(liar.key), list(votes.signatures)
+        vote = given[at]
+        assert vote is not None
+        given[at] = wider(vote, over, votes, liar)
+        return SignedHeader(over, replace(votes, signatures=tuple(given)))
+
+    chain.commit = spoilt  # type: ignore[method-assign]
+    trust = ChainTrust(pin(), tmp_path / "followed")
+    newest = advance(trust, chain)
+    assert sum(vote is not None for vote in newest.commit.signatures) == 4
+    assert len(verify_links((*trust.links, newest))) == 4
+    assert sum(vote is not None for vote in trust.links[0].commit.signatures) == 3
+    assert ChainTrust(pin(), tmp_path / "followed").newest == newest
+    with pytest.raises(ChainInvalidError, match="does not verify"):
+        verify_commit(*spoilt(), set_of(FIVE))
+
+
+def test_places_for_other_validators_stay_refused() -> None:
+    chain, trust = MadeChain(100), ChainTrust(pin())
+    over, votes = chain.signed(100)
+    with pytest.raises(ChainUnprovenError, match="3 places"):
+        trust.advance(chain, SignedHeader(over, replace(votes, signatures=votes.signatures[:3])))
 
 
 def test_a_header_that_was_changed_is_refused() -> None:

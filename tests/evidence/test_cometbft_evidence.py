@@ -26,6 +26,8 @@ from ledger.evidence.chain import (
 )
 from ledger.evidence.chain.comet.ics23 import Absence
 from ledger.evidence.chain.cometbft import make_evidence
+from ledger.evidence.ignored import _requested
+from ledger.evidence.policy import LogTrust, Policy
 from ledger.statements import cbor
 from tests.comet_world import CHAIN_NAME, FIVE, FOUR, Comet, Member, Tree, commit, header_hash, set_of
 from tests.evidence.chain_builder import (
@@ -210,6 +212,16 @@ def test_a_request_is_proven_and_so_is_that_there_is_none():
         check_request(evidence, POLICY, LOG, unasked[3])
     with pytest.raises(ChainUntrustedError, match="does not ask"):
         check_request(COMET.evidence(), POLICY, LOG, LEAF)
+
+
+def test_a_request_is_not_believed_of_validators_who_were_pinned_too_long_ago():
+    """They may have left, and made it up: the accused log needs the same period as whoever relies on an anchor."""
+    policy = Policy((LogTrust(LOG, None, frozenset()),), chains=(COMET.policy(comet=COMET.trust(time=1_000)),))
+    end = 1_000 + policy.trusting_period
+    assert _requested(EVIDENCE, policy, LOG, LEAF, end).made
+    with pytest.raises(ChainUntrustedError, match="longer ago"):
+        _requested(EVIDENCE, policy, LOG, LEAF, end + 1)
+    assert _requested(EVIDENCE, replace(policy, chains=(POLICY,)), LOG, LEAF, end + 1).made
 
 
 _leaves = st.sets(st.integers(0, 255).map(lambda i: keccak(bytes([i]))), max_size=8)

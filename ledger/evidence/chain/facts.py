@@ -191,6 +191,10 @@ class ChainFacts:
         """Whether nothing later is anchored under the header: then the header's time speaks for the anchor."""
         return self.head_size == self.size
 
+    def expired(self, now: int, period: int) -> bool:
+        """Whether the validators who vouch have been trusted for more than `period` seconds at `now`, Unix seconds."""
+        return self.trusted_since > 0 and now - self.trusted_since > period
+
     def request(self, leaf_hash: bytes) -> ChainRequest | None:
         """What the evidence proves about the request for a leaf; None where it does not ask about it."""
         return next((request for request in self.requested if request.leaf_hash == leaf_hash), None)

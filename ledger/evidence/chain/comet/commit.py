@@ -3,20 +3,22 @@
 Owns what is signed and how much is enough: more than two thirds of the power of the set that the header itself commits
 to. Every signature that is given must verify; none is skipped. Trusts the set that it is handed, nothing else, and
 `ledger.crypto.ed25519`, whose rule is a little narrower than the one of CometBFT (ZIP-215): what honest validators sign
-passes both. Follows the CometBFT specification, "Data structures", Commit and CanonicalVote.
+passes both. A validator that lies can get a vote into the chain that passes the wider rule alone, so whoever makes
+evidence leaves such votes out by `genuine`. Follows the CometBFT specification, "Data structures", Commit and
+CanonicalVote.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 from ledger.crypto import ed25519
 from ledger.errors import MalformedError
 from ledger.evidence.chain.comet import wire
 from ledger.evidence.chain.comet.header import Header
-from ledger.evidence.chain.comet.validators import MAX_VALIDATORS, ValidatorSet
+from ledger.evidence.chain.comet.validators import MAX_VALIDATORS, Validator, ValidatorSet
 from ledger.evidence.chain.comet.values import MAX_PARTS, check_bytes, check_number, check_time, items_of
 from ledger.evidence.chain.facts import ChainInvalidError
 
@@ -122,8 +124,7 @@ def verify_commit(header: Header, commit: Commit, validators: ValidatorSet) -> t
     for place, (validator, vote) in enumerate(zip(validators.members, commit.signatures, strict=True)):
         if vote is None:
             continue
-        message = signed_bytes(header, block_hash, commit, vote)
-        if not ed25519.SUITE.verify(validator.key, message, vote.signature):
+        if not _holds(header, block_hash, commit, vote, validator):
             raise ChainInvalidError(f"the vote of validator {validator.key.hex()} does not verify", where=where)
         signed.append(place)
         power += validator.power
@@ -132,6 +133,22 @@ def verify_commit(header: Header, commit: Commit, validators: ValidatorSet) -> t
             f"votes with {power} of {validators.total} power; more than two thirds are needed", where=where
         )
     return tuple(signed)
+
+
+def genuine(header: Header, commit: Commit, validators: ValidatorSet) -> Commit:
+    """The commit with no vote that `verify_commit` would refuse; as it is where it has not one place a validator."""
+    if len(commit.signatures) != len(validators.members):
+        return commit
+    block_hash = header.hash()
+    kept = [
+        vote if vote is not None and _holds(header, block_hash, commit, vote, validator) else None
+        for validator, vote in zip(validators.members, commit.signatures, strict=True)
+    ]
+    return replace(commit, signatures=tuple(kept))
+
+
+def _holds(header: Header, block_hash: bytes, commit: Commit, vote: Signature, validator: Validator) -> bool:
+    return ed25519.SUITE.verify(validator.key, signed_bytes(header, block_hash, commit, vote), vote.signature)
 
 
 def verify_links(links: Sequence[Link]) -> tuple[int, ...]:
