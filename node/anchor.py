@@ -228,6 +228,7 @@ class AnchorWorker:
     def _run(self) -> None:
         while not self._stopping:
             pause = self.turn()
+            self._show(cpu_seconds=time.thread_time())
             with self._condition:
                 self._turns += 1
                 self._condition.notify_all()

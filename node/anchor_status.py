@@ -58,7 +58,10 @@ class DisputedError(LedgerError):
 
 @dataclass(frozen=True, slots=True)
 class AnchorStatus:
-    """A snapshot for people and metrics. Times are Unix seconds, 0 where nothing happened yet; counters only grow."""
+    """A snapshot for people and metrics. Times are Unix seconds, 0 where nothing happened yet; counters only grow.
+
+    `cpu_seconds`: processor time that the worker's thread has used.
+    """
 
     state: WorkerState
     since: int
@@ -85,6 +88,7 @@ class AnchorStatus:
     lost_total: int = 0
     failures_total: int = 0
     switches_total: int = 0
+    cpu_seconds: float = 0.0
     nodes: tuple[NodeStatus, ...] = ()
     """How each node of the chain fares, where it has several."""
 

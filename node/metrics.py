@@ -106,6 +106,7 @@ class _State(Collector):
         for name, value in (
             ("anchors", status.anchors_total), ("sent", status.sent_total), ("resent", status.resent_total),
             ("lost", status.lost_total), ("failures", status.failures_total), ("switches", status.switches_total),
+            ("cpu_seconds", status.cpu_seconds),
         ):  # fmt: skip
             yield CounterMetricFamily(f"tial_anchor_{name}", f"Anchor worker: {name} since start", value=value)
         if status.nodes:

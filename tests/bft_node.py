@@ -143,7 +143,16 @@ class AnchoringLog:
         """Admit so many statements and publish; the size that is published."""
         for answer in node.admit(*(self.registration() for _ in range(count))):
             self.hear(answer)
-        return int(node.publish()["size"])
+        return self.published(node)
+
+    def published(self, node: Running) -> int:
+        """Publish until all that was acknowledged so far is; the size. A batch may be on its way to the disk."""
+        last = max(self.places.values(), default=0)
+        end = time.monotonic() + 20
+        while (size := int(node.publish()["size"])) <= last:
+            assert time.monotonic() < end, "what was acknowledged is not published"
+            time.sleep(0.05)
+        return size
 
     # --- what the node says -------------------------------------------------------------------------------------------
 
@@ -160,12 +169,12 @@ class AnchoringLog:
             status = self.status(node)
             if true(status):
                 return status
-            assert time.monotonic() < end, status
+            assert time.monotonic() < end, (status, node.lines[-20:])
             time.sleep(0.1)
 
     def anchored(self, node: Running, size: int = 0, seconds: float = 60) -> float:
         """Wait until the log up to `size`, else all that is published now, is final; the seconds that took."""
-        size = size or node.publish()["size"]
+        size = size or self.published(node)
         begun = time.monotonic()
         self.until(node, lambda status: status["anchored_size"] >= size, seconds)
         return time.monotonic() - begun
@@ -221,8 +230,7 @@ class AnchoringLog:
 
         What the node shows as final is what the chain has, and its newest is proven to whoever knows the genesis.
         """
-        size = node.publish()["size"]
-        self.anchored(node, size)
+        self.anchored(node)
         newest = self.status(node)["anchored_size"]
         leaves = [leaf_hash(entry) for entry in self.reader().iter_entries(0, newest)]
         assert len(set(leaves)) == len(leaves)

@@ -79,6 +79,8 @@ class Secp256k1Signer:
     secret: bytes = field(repr=False)
     public_key: bytes
     kid: bytes
+    _loaded: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
+    """The library's key, once it was needed: to make it takes the library as long as a signature."""
 
     @property
     def suite(self) -> Secp256k1Suite:
@@ -92,7 +94,9 @@ class Secp256k1Signer:
 
     def sign_keccak(self, payload: bytes) -> bytes:
         """Signature over Keccak-256 of `payload`: r || s || v, 65 bytes."""
-        signature = _library().PrivateKey(self.secret).sign_msg_hash(keccak256(payload)).to_bytes()
+        if not self._loaded:
+            self._loaded.append(_library().PrivateKey(self.secret))
+        signature = bytes(self._loaded[0].sign_msg_hash(keccak256(payload)).to_bytes())
         return signature[:-1] + bytes([signature[-1] + _V_OFFSET])
 
     def sign(self, message: bytes) -> bytes:

@@ -1,7 +1,7 @@
 """The compiled contracts: their ABI for encoding calls, their code for deploying and for recognising them.
 
 Trusts the committed artifacts that the contracts' own build reproduces byte for byte. Encoding is eth_abi's with the
-ABI's types, which are looked up once: web3.py's search for a function takes longer than the chain's answer. Runtime code
+ABI's types, looked up once: web3.py searches for a function longer than the chain takes to answer. Runtime code
 has no immutables, so one hash identifies a contract on every chain. No function here has two forms.
 """
 

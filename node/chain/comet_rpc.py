@@ -21,7 +21,7 @@ from ledger.evidence.chain.comet.ics23 import Absence, Existence
 from ledger.evidence.chain.comet.validators import MAX_VALIDATORS, Validator, ValidatorSet
 from node.chain.comet_proofs import MAX_PROOF, decode_proof
 from node.chain.protocol import ChainUnavailableError
-from node.chain.rpc import JsonRpc, RpcError
+from node.chain.rpc import JsonRpc, RpcError, shown
 
 T = TypeVar("T")
 
@@ -130,7 +130,7 @@ class CometRpc:
         def read(answer: Any) -> StateProof:
             response = answer["response"]
             if response.get("code", 0) != 0:
-                raise MalformedError(f"the state after block {height} is not there: {str(response.get('log'))[:200]}")
+                raise MalformedError(f"the state after block {height} is not there: {shown(response.get('log'), 200)}")
             if _number(response["height"]) != height:
                 raise MalformedError("this is the state of another height")
             ops = response["proofOps"]["ops"]
@@ -221,19 +221,19 @@ def _validator(found: Any) -> Validator:
 def _number(value: object) -> int:
     if type(value) is str and _DECIMAL.fullmatch(value) and int(value) < 1 << 63:
         return int(value)
-    raise MalformedError(f"{str(value)[:40]!r} is no number in decimal text")
+    raise MalformedError(f"{shown(value, 40)!r} is no number in decimal text")
 
 
 def _small(value: object) -> int:
     if type(value) is int and 0 <= value < 1 << 31:
         return value
-    raise MalformedError(f"{str(value)[:40]!r} is no number below 2**31")
+    raise MalformedError(f"{shown(value, 40)!r} is no number below 2**31")
 
 
 def _hex(value: object) -> bytes:
     if type(value) is str and _HEX.fullmatch(value):
         return bytes.fromhex(value)
-    raise MalformedError(f"{str(value)[:40]!r} is no upper-case hex")
+    raise MalformedError(f"{shown(value, 40)!r} is no upper-case hex")
 
 
 def _base64(value: object, most: int) -> bytes:
@@ -244,19 +244,19 @@ def _base64(value: object, most: int) -> bytes:
             found = None
         if found is not None and len(found) <= most:
             return found
-    raise MalformedError(f"{str(value)[:40]!r} is no Base64 of at most {most} bytes")
+    raise MalformedError(f"{shown(value, 40)!r} is no Base64 of at most {most} bytes")
 
 
 def _text(value: object, most: int) -> str:
     if type(value) is str and 0 < len(value) <= most and value.isascii():
         return value
-    raise MalformedError(f"{str(value)[:40]!r} is no ASCII text of 1 to {most} characters")
+    raise MalformedError(f"{shown(value, 40)!r} is no ASCII text of 1 to {most} characters")
 
 
 def _time(value: object) -> tuple[int, int]:
     """Unix seconds and nanoseconds of a time of RFC 3339 in UTC."""
     match = _TIME.fullmatch(value) if type(value) is str and value.isascii() else None
     if match is None:
-        raise MalformedError(f"{str(value)[:40]!r} is no time")
+        raise MalformedError(f"{shown(value, 40)!r} is no time")
     whole = datetime.strptime(match[1], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC)
     return int(whole.timestamp()), int((match[2] or "").ljust(9, "0"))

@@ -21,7 +21,8 @@ from ledger.errors import LedgerError
 from node.chain.protocol import ChainUnavailableError, NodeStatus
 from node.chain.transport import FAILURES, Poster, TooLongError
 
-ANSWER_LIMIT = 32 << 20
+ANSWER_LIMIT = 8 << 20
+"""Bytes of one answer: the logs of one step of a search; as JSON made for it, it takes some 20 times that in memory."""
 HTTP_OK = 200
 _QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
 
@@ -181,7 +182,7 @@ class JsonRpc:
             number = int(error.get("code", 0))
         except (ValueError, TypeError, ChainUnavailableError):
             data, number = b"", 0
-        return RpcError(number, str(error.get("message", ""))[:500], data, where=f"{self.place} {method}")
+        return RpcError(number, shown(error.get("message", ""), 500), data, where=f"{self.place} {method}")
 
 
 def place_of(url: str) -> str:
@@ -193,13 +194,18 @@ def place_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
+def shown(value: object, most: int = 80) -> str:
+    """What a stranger sent, for an error's text: lists and objects by their kind, they may be nested too deep for it."""
+    return str(value)[:most] if isinstance(value, str | int | float | None) else f"a {type(value).__name__}"
+
+
 def quantity(value: object, *, bits: int = 64) -> int:
     """Read a quantity of the execution API (0x and hex digits) below 2**bits."""
     if isinstance(value, str) and _QUANTITY.fullmatch(value):
         number = int(value, 0)
         if number < 1 << bits:
             return number
-    raise ChainUnavailableError(f"the chain gave {str(value)[:80]!r} where a number belongs")
+    raise ChainUnavailableError(f"the chain gave {shown(value)!r} where a number belongs")
 
 
 def unhex(value: object, size: int | None = None) -> bytes:
@@ -211,4 +217,4 @@ def unhex(value: object, size: int | None = None) -> bytes:
             data = None
         if data is not None and 2 * len(data) + 2 == len(value) and (size is None or len(data) == size):
             return data
-    raise ChainUnavailableError(f"the chain gave {str(value)[:80]!r} where bytes belong")
+    raise ChainUnavailableError(f"the chain gave {shown(value)!r} where bytes belong")

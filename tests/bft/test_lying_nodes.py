@@ -25,6 +25,9 @@ pytestmark = pytest.mark.xdist_group("bft")
 figures = logging.getLogger("figures")
 Answer = dict[str, Any]
 
+SLOW = 20.0
+"""Seconds from which on it is told why an anchor took so long."""
+
 
 class Pair:
     """The two RPCs of one node of the chain, each behind a proxy."""
@@ -126,7 +129,11 @@ def test_each_lie_of_the_node_in_use_costs_time_at_most(log: AnchoringLog, pairs
             liar = pairs[log.in_use(node)]
             tell(liar)
             size = log.grow(node, 2)
-            took.append(f"{lie} {log.anchored(node, size):.1f}")
+            mark = len(node.lines)
+            seconds = log.anchored(node, size)
+            took.append(f"{lie} {seconds:.1f}")
+            if seconds > SLOW:
+                figures.warning("%s: %s", lie, node.lines[mark:])
             _, facts = log.evidence(node, size)
             assert facts.size == size
             liar.honest()

@@ -61,5 +61,5 @@ def test_every_state_of_the_anchor_worker_is_explained_save_the_passing_ones() -
 def test_the_metrics_listed_are_those_that_the_node_has() -> None:
     source = (ROOT / "node" / "metrics.py").read_text(encoding="utf-8")
     plain = set(re.findall(r'"(tial_[a-z_]+)"', source)) - {"tial_refused"} | {"tial_refused_total"}
-    counted = {f"tial_anchor_{name}_total" for name in re.findall(r'\("([a-z]+)", status\.', source)}
+    counted = {f"tial_anchor_{name}_total" for name in re.findall(r'\("([a-z_]+)", status\.', source)}
     assert {row[0].strip("`") for row in rows(section("Metrics and alerts"))} == plain | counted
