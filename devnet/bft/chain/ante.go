@@ -6,52 +6,33 @@ import (
 	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
 	evmante "github.com/cosmos/evm/ante"
 	"github.com/cosmos/evm/ante/evm"
-	"github.com/cosmos/evm/ante/interfaces"
 	evmtypes "github.com/cosmos/evm/x/vm/types"
 	"github.com/ethereum/go-ethereum/common"
 	ethtypes "github.com/ethereum/go-ethereum/core/types"
 )
 
-// newAnteHandler returns what every transaction must pass before it enters a mempool or runs in a block: the checks of
-// an Ethereum transaction, then the rights of its sender. No other kind of transaction passes.
-func newAnteHandler(
-	accounts interfaces.AccountKeeper,
-	fees interfaces.FeeMarketKeeper,
-	keeper interfaces.EVMKeeper,
-	state State,
-	pending evmante.PendingTxListener,
-) sdk.AnteHandler {
-	return func(ctx sdk.Context, tx sdk.Tx, simulate bool) (sdk.Context, error) {
-		messages := tx.GetMsgs()
-		if len(messages) != 1 {
-			return ctx, errors.Wrap(sdkerrors.ErrUnknownRequest, "a transaction has one message")
-		}
-		if _, is := messages[0].(*evmtypes.MsgEthereumTx); !is {
-			return ctx, errors.Wrap(sdkerrors.ErrUnknownRequest, "only Ethereum transactions are taken")
-		}
-		evmParams, feeParams := keeper.GetParams(ctx), fees.GetParams(ctx)
-		return sdk.ChainAnteDecorators(
-			evm.NewEVMMonoDecorator(accounts, fees, keeper, 0, &evmParams, &feeParams),
-			rightsDecorator{state},
-			evmante.NewTxListenerDecorator(pending),
-		)(ctx, tx, simulate)
+// admit is what every transaction must pass before it enters a mempool or runs in a block: the checks of an Ethereum
+// transaction, then the rights of its sender. No other kind of transaction passes.
+func (app *App) admit(ctx sdk.Context, tx sdk.Tx, simulate bool) (sdk.Context, error) {
+	messages := tx.GetMsgs()
+	if len(messages) != 1 {
+		return ctx, errors.Wrap(sdkerrors.ErrUnknownRequest, "a transaction has one message")
 	}
-}
-
-// rightsDecorator stands behind the check of the signature: the sender that it reads is who signed.
-type rightsDecorator struct{ state State }
-
-func (d rightsDecorator) AnteHandle(ctx sdk.Context, tx sdk.Tx, simulate bool, next sdk.AnteHandler) (sdk.Context, error) {
-	message, ethTx, err := evmtypes.UnpackEthMsg(tx.GetMsgs()[0])
+	message, ethTx, err := evmtypes.UnpackEthMsg(messages[0])
 	if err != nil {
 		return ctx, err
 	}
-	sender := common.BytesToAddress(message.GetFrom())
-	rights := consortiumWords(ctx, d.state)(rightsSlot(sender))
-	if err := judge(sender, rights, ethTx); err != nil {
+	evmParams, feeParams := app.evm.GetParams(ctx), app.fees.GetParams(ctx)
+	checks := evm.NewEVMMonoDecorator(app.accounts, app.fees, app.evm, 0, &evmParams, &feeParams)
+	ctx, err = sdk.ChainAnteDecorators(checks)(ctx, tx, simulate)
+	if err != nil {
 		return ctx, err
 	}
-	return next(ctx, tx, simulate)
+	sender := common.BytesToAddress(message.GetFrom()) // the signature was checked: this is who signed
+	if err := judge(sender, contractWords(ctx, app.evm)(rightsSlot(sender)), ethTx); err != nil {
+		return ctx, err
+	}
+	return sdk.ChainAnteDecorators(evmante.NewTxListenerDecorator(app.tellPending))(ctx, tx, simulate)
 }
 
 // judge refuses a transaction whose sender has not the right to it. A transaction that lets accounts delegate to code

@@ -29,13 +29,12 @@ func TestRightsDecideWhoMaySendAndCreate(t *testing.T) {
 }
 
 func TestNoOtherKindOfTransactionPasses(t *testing.T) {
-	handler := newAnteHandler(nil, nil, nil, nil, nil)
 	for _, messages := range [][]sdk.Msg{nil, {&banktypes.MsgSend{}}, {&banktypes.MsgSend{}, &banktypes.MsgSend{}}} {
 		builder := codecs(1).TxConfig.NewTxBuilder()
 		if err := builder.SetMsgs(messages...); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := handler(sdk.Context{}, builder.GetTx(), false); err == nil {
+		if _, err := new(App).admit(sdk.Context{}, builder.GetTx(), false); err == nil {
 			t.Errorf("%d messages passed", len(messages))
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -11,16 +12,7 @@ var (
 	bob   = common.HexToAddress("0x70997970C51812dc3A010C7d01b50e0d17dc79C8")
 )
 
-func key(number byte) [32]byte { return [32]byte{31: number} }
-
-// stored lays a consortium out and reads it as the chain does.
-func stored(content Consortium) map[common.Hash]common.Hash {
-	words := make(map[common.Hash]common.Hash)
-	for _, pair := range content.storage() {
-		words[pair[0]] = pair[1]
-	}
-	return words
-}
+func key(number byte) common.Hash { return common.Hash{31: number} }
 
 func reader(words map[common.Hash]common.Hash) Words {
 	return func(slot common.Hash) common.Hash { return words[slot] }
@@ -28,15 +20,20 @@ func reader(words map[common.Hash]common.Hash) Words {
 
 func sample() Consortium {
 	return Consortium{
+		Code:           []byte{0},
 		Rights:         map[common.Address]uint64{bob: 3},
-		Validators:     ValidatorSet{{key(1), 10}, {key(2), maxPower}},
 		Administrators: []common.Address{alice},
 		Threshold:      1,
 	}
 }
 
+// stored is the storage of the sample with two validators.
+func stored() map[common.Hash]common.Hash {
+	return sample().storage([]Node{{Key: key(1).Hex(), Power: 10}, {Key: key(2).Hex(), Power: maxPower}})
+}
+
 func TestSlotsAreThoseOfSolidity(t *testing.T) {
-	words := stored(sample())
+	words := stored()
 	for slot, want := range map[string]int64{
 		"0x723077b8a1b173adc35e5f0e7e3662fd1208212cb629f9c128551ea7168da722": 1, // rights of an administrator
 		"0x0000000000000000000000000000000000000000000000000000000000000001": 2, // number of validators
@@ -61,16 +58,9 @@ func TestSlotsAreThoseOfSolidity(t *testing.T) {
 }
 
 func TestValidatorsAreReadBackAsWritten(t *testing.T) {
-	set, err := readValidators(reader(stored(sample())))
-	if err != nil || len(set) != 2 || set[0] != (Validator{key(1), 10}) || set[1] != (Validator{key(2), maxPower}) {
-		t.Fatal(set, err)
-	}
-	again, err := decodeValidators(set.encode())
-	if err != nil || len(set.changesTo(again)) != 0 {
-		t.Fatal(again, err)
-	}
-	if _, err := decodeValidators(set.encode()[1:]); err == nil {
-		t.Error("a damaged record was read")
+	powers, err := readPowers(reader(stored()))
+	if err != nil || !maps.Equal(powers, Powers{key(1): 10, key(2): maxPower}) {
+		t.Fatal(powers, err)
 	}
 }
 
@@ -87,37 +77,21 @@ func TestListsThatNoChainCanHaveAreRefused(t *testing.T) {
 		"much power":    func(w map[common.Hash]common.Hash) { w[elementSlot(slotValidators, 3)] = word(maxPower + 1) },
 		"power wraps":   func(w map[common.Hash]common.Hash) { w[elementSlot(slotValidators, 3)] = huge },
 	} {
-		words := stored(sample())
+		words := stored()
 		spoil(words)
-		if set, err := readValidators(reader(words)); err == nil {
+		if set, err := readPowers(reader(words)); err == nil {
 			t.Errorf("%s: %v was taken", name, set)
 		}
 	}
 }
 
 func TestAFullListIsTaken(t *testing.T) {
-	content := sample()
-	content.Validators = nil
+	var nodes []Node
 	for number := range byte(maxValidators) {
-		content.Validators = append(content.Validators, Validator{key(number + 1), 1})
+		nodes = append(nodes, Node{Key: key(number + 1).Hex(), Power: 1})
 	}
-	if set, err := readValidators(reader(stored(content))); err != nil || len(set) != maxValidators {
-		t.Fatal(len(set), err)
-	}
-}
-
-func TestChangesTurnOneSetIntoTheOther(t *testing.T) {
-	before := ValidatorSet{{key(1), 10}, {key(2), 10}, {key(3), 10}}
-	after := ValidatorSet{{key(3), 10}, {key(4), 5}, {key(1), 7}}
-	changes := before.changesTo(after)
-	want := ValidatorSet{{key(4), 5}, {key(1), 7}, {key(2), 0}}
-	if len(changes) != len(want) {
-		t.Fatal(changes)
-	}
-	for index := range want {
-		if changes[index] != want[index] {
-			t.Errorf("change %d is %v", index, changes[index])
-		}
+	if powers, err := readPowers(reader(sample().storage(nodes))); err != nil || len(powers) != maxValidators {
+		t.Fatal(len(powers), err)
 	}
 }
 
@@ -129,6 +103,7 @@ func TestAConsortiumThatCannotActIsRefused(t *testing.T) {
 		"no threshold":     func(c *Consortium) { c.Threshold = 0 },
 		"high threshold":   func(c *Consortium) { c.Threshold = 2 },
 		"unknown right":    func(c *Consortium) { c.Rights[bob] = 4 },
+		"no code":          func(c *Consortium) { c.Code = nil },
 	} {
 		content := sample()
 		spoil(&content)

@@ -4,19 +4,19 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	sdkmath "cosmossdk.io/math"
 	cmttypes "github.com/cometbft/cometbft/types"
-	"github.com/cosmos/cosmos-sdk/codec"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
 	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
-	consensustypes "github.com/cosmos/cosmos-sdk/x/consensus/types"
 	genutiltypes "github.com/cosmos/cosmos-sdk/x/genutil/types"
 	feemarkettypes "github.com/cosmos/evm/x/feemarket/types"
 	evmtypes "github.com/cosmos/evm/x/vm/types"
-	"github.com/cosmos/gogoproto/proto"
+	"github.com/ethereum/go-ethereum/common"
 )
 
 // The chain's coin has 18 decimals, as the EVM expects. Nobody owns any: gas costs nothing, rights keep strangers out.
@@ -31,52 +31,24 @@ const (
 	maxBlockGas   = 40_000_000
 )
 
-// makeGenesis returns the genesis of a chain: the contract with its code and storage, and nothing owned by anyone.
-func makeGenesis(cdc codec.JSONCodec, chainID string, evmChainID uint64, code []byte, content Consortium) (*genutiltypes.AppGenesis, error) {
-	membership, err := json.Marshal(MembershipGenesis{EVMChainID: evmChainID})
-	if err != nil {
-		return nil, err
-	}
-	state := map[string]json.RawMessage{
-		feemarkettypes.ModuleName: cdc.MustMarshalJSON(feesGenesis()),
-		consensustypes.ModuleName: json.RawMessage("{}"),
-		banktypes.ModuleName:      cdc.MustMarshalJSON(bankGenesis()),
-		authtypes.ModuleName:      cdc.MustMarshalJSON(accountsGenesis()),
-		evmtypes.ModuleName:       cdc.MustMarshalJSON(evmGenesis(code, content)),
-		membershipName:            membership,
-	}
-	text, err := json.Marshal(state)
-	if err != nil {
-		return nil, err
-	}
-	params := cmttypes.DefaultConsensusParams()
-	params.Block = cmttypes.BlockParams{MaxBytes: maxBlockBytes, MaxGas: maxBlockGas}
-	params.Evidence.MaxBytes = 1 << 20
-	genesis := &genutiltypes.AppGenesis{
-		AppName:     appName,
-		GenesisTime: time.Now().UTC(),
-		ChainID:     chainID,
-		AppState:    text,
-		// The validators come from the contract.
-		Consensus: &genutiltypes.ConsensusGenesis{Params: params},
-	}
-	return genesis, genesis.ValidateAndComplete()
+// consortiumName names our section of the genesis, and the store of the validators.
+const consortiumName = "consortium"
+
+// consortiumSection is our section of the genesis. The chain id of the EVM stands in no other part of it, and a node
+// with another one would compute another state.
+type consortiumSection struct {
+	EVMChainID uint64 `json:"evm_chain_id"`
 }
 
-// feesGenesis makes gas free. A receipt tells the gas that was used, not a share of the limit.
-func feesGenesis() proto.Message {
-	genesis := feemarkettypes.DefaultGenesisState()
-	genesis.Params.NoBaseFee = true
-	genesis.Params.BaseFee = sdkmath.LegacyZeroDec()
-	genesis.Params.MinGasPrice = sdkmath.LegacyZeroDec()
-	genesis.Params.MinGasMultiplier = sdkmath.LegacyZeroDec()
-	return genesis
-}
+// genesis returns the first state of the chain: the contract with its code and storage, and nothing owned by anyone.
+func (network *Network) genesis(contract Consortium) (*genutiltypes.AppGenesis, error) {
+	words := contract.storage(network.Nodes)
+	if _, err := readPowers(func(slot common.Hash) common.Hash { return words[slot] }); err != nil {
+		return nil, err
+	}
 
-// bankGenesis describes the coin, which the EVM refuses to start without.
-func bankGenesis() proto.Message {
-	genesis := banktypes.DefaultGenesisState()
-	genesis.DenomMetadata = []banktypes.Metadata{{
+	bank := banktypes.DefaultGenesisState()
+	bank.DenomMetadata = []banktypes.Metadata{{
 		Description: "coin of the EVM, owned by nobody",
 		Base:        denom,
 		Display:     displayDenom,
@@ -84,40 +56,58 @@ func bankGenesis() proto.Message {
 		Symbol:      displayDenom,
 		DenomUnits:  []*banktypes.DenomUnit{{Denom: denom}, {Denom: displayDenom, Exponent: decimals}},
 	}}
-	return genesis
-}
 
-// accountsGenesis holds the contract's account; its nonce is 1, as that of every contract.
-func accountsGenesis() proto.Message {
+	// The nonce of a contract is 1.
 	account := authtypes.NewBaseAccount(sdk.AccAddress(consortiumAddress.Bytes()), nil, 0, 1)
-	return authtypes.NewGenesisState(authtypes.DefaultParams(), authtypes.GenesisAccounts{account})
-}
+	accounts := authtypes.NewGenesisState(authtypes.DefaultParams(), authtypes.GenesisAccounts{account})
 
-func evmGenesis(code []byte, content Consortium) proto.Message {
-	account := evmtypes.GenesisAccount{Address: consortiumAddress.Hex(), Code: hex.EncodeToString(code)}
-	for _, pair := range content.storage() {
-		account.Storage = append(account.Storage, evmtypes.NewState(pair[0], pair[1]))
+	evm := evmtypes.DefaultGenesisState()
+	evm.Params.EvmDenom = denom
+	evm.Params.ExtendedDenomOptions = nil
+	code := evmtypes.GenesisAccount{Address: consortiumAddress.Hex(), Code: hex.EncodeToString(contract.Code)}
+	for _, slot := range slices.SortedFunc(maps.Keys(words), common.Hash.Cmp) {
+		code.Storage = append(code.Storage, evmtypes.NewState(slot, words[slot]))
 	}
-	genesis := evmtypes.DefaultGenesisState()
-	genesis.Params.EvmDenom = denom
-	genesis.Params.ExtendedDenomOptions = nil
-	genesis.Accounts = []evmtypes.GenesisAccount{account}
-	return genesis
+	evm.Accounts = []evmtypes.GenesisAccount{code}
+
+	fees := feemarkettypes.DefaultGenesisState()
+	fees.Params.NoBaseFee = true
+	fees.Params.BaseFee = sdkmath.LegacyZeroDec()
+	fees.Params.MinGasPrice = sdkmath.LegacyZeroDec()
+	fees.Params.MinGasMultiplier = sdkmath.LegacyZeroDec() // a receipt tells the gas used, not a share of the limit
+
+	cdc := codecs(network.EVMChainID).Codec
+	state, err := json.Marshal(map[string]any{
+		authtypes.ModuleName:      json.RawMessage(cdc.MustMarshalJSON(accounts)),
+		banktypes.ModuleName:      json.RawMessage(cdc.MustMarshalJSON(bank)),
+		evmtypes.ModuleName:       json.RawMessage(cdc.MustMarshalJSON(evm)),
+		feemarkettypes.ModuleName: json.RawMessage(cdc.MustMarshalJSON(fees)),
+		consortiumName:            consortiumSection{network.EVMChainID},
+	})
+	if err != nil {
+		return nil, err
+	}
+	params := cmttypes.DefaultConsensusParams()
+	params.Block = cmttypes.BlockParams{MaxBytes: maxBlockBytes, MaxGas: maxBlockGas}
+	genesis := &genutiltypes.AppGenesis{
+		AppName:     appName,
+		GenesisTime: time.Now().UTC(),
+		ChainID:     network.ChainID,
+		AppState:    state,
+		Consensus:   &genutiltypes.ConsensusGenesis{Params: params}, // the validators come from the contract
+	}
+	return genesis, genesis.ValidateAndComplete()
 }
 
 // genesisChainID returns the EVM's chain id that a genesis file names.
 func genesisChainID(path string) (uint64, error) {
-	genesis, err := genutiltypes.AppGenesisFromFile(path)
+	state, _, err := genutiltypes.GenesisStateFromGenFile(path)
 	if err != nil {
 		return 0, err
 	}
-	var state map[string]json.RawMessage
-	if err := json.Unmarshal(genesis.AppState, &state); err != nil {
-		return 0, fmt.Errorf("%s: %w", path, err)
-	}
-	var membership MembershipGenesis
-	if err := json.Unmarshal(state[membershipName], &membership); err != nil {
+	var section consortiumSection
+	if err := json.Unmarshal(state[consortiumName], &section); err != nil {
 		return 0, fmt.Errorf("%s names no chain id of the EVM: %w", path, err)
 	}
-	return membership.EVMChainID, nil
+	return section.EVMChainID, nil
 }

@@ -3,50 +3,56 @@
 package main
 
 import (
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"runtime/debug"
-	"strconv"
-	"strings"
+	"slices"
+	"time"
 
+	"github.com/cosmos/cosmos-sdk/server"
 	svrcmd "github.com/cosmos/cosmos-sdk/server/cmd"
+	evmserver "github.com/cosmos/evm/server"
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/spf13/cobra"
 )
 
+// here is the home where none is given.
+const here = "."
+
 func main() {
-	setPrefixes()
 	root := &cobra.Command{
 		Use:           appName,
 		Short:         "A permissioned EVM network with immediate finality",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		PersistentPreRunE: func(command *cobra.Command, _ []string) error {
-			if command.Name() == "start" || command.Name() == "rollback" {
-				return prepareNode(command)
-			}
-			return nil
-		},
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
+	options := evmserver.NewDefaultStartOptions(newApp, here)
+	start := evmserver.StartCmd(options)
+	rollback := server.NewRollbackCmd(options.AppCreator, here)
+	root.PersistentPreRunE = func(command *cobra.Command, _ []string) error {
+		if command == start || command == rollback {
+			return prepareNode(command)
+		}
+		return nil
+	}
 	root.AddCommand(
-		initCommand(), addNodeCommand(), startCommand(),
-		reporting("rollback", "Take back the last block of a stopped node", rollback),
+		initCommand(), addNodeCommand(), start, rollback,
 		reporting("version", "Say what this program is built from", version),
 	)
-	if err := svrcmd.Execute(root, "", ""); err != nil {
+	if err := svrcmd.Execute(root, "BFT_CHAIN", here); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %s\n", appName, err)
 		os.Exit(1)
 	}
 }
 
 // reporting makes a command whose result is printed as one JSON object.
-func reporting(name, short string, run func(*cobra.Command) (any, error)) *cobra.Command {
+func reporting(name, short string, run func(home string) (any, error)) *cobra.Command {
 	return &cobra.Command{Use: name, Short: short, Args: cobra.NoArgs, RunE: func(command *cobra.Command, _ []string) error {
-		result, err := run(command)
+		result, err := run(command.Flag("home").Value.String())
 		if err != nil {
 			return err
 		}
@@ -55,115 +61,85 @@ func reporting(name, short string, run func(*cobra.Command) (any, error)) *cobra
 }
 
 func initCommand() *cobra.Command {
-	var plan NetworkPlan
-	var artifact string
-	var administrators, rights []string
-	var powers []int64
-	command := reporting("init", "Make a network", func(command *cobra.Command) (any, error) {
-		home, err := homeOf(command)
+	network := &Network{Format: networkFormat, Consortium: consortiumAddress.Hex()}
+	var (
+		artifact       string
+		administrators []string
+		threshold      uint64
+		rights         map[string]int64
+		ports          []int
+		powers         []int64
+		blockTime      time.Duration
+	)
+	command := reporting("init", "Make a network", func(home string) (any, error) {
+		contract, err := readConsortium(artifact, administrators, rights)
 		if err != nil {
 			return nil, err
 		}
-		if plan.Code, err = runtimeCode(artifact); err != nil {
-			return nil, err
-		}
-		for _, text := range administrators {
-			account, err := parseAddress(text)
-			if err != nil {
-				return nil, err
-			}
-			plan.Consortium.Administrators = append(plan.Consortium.Administrators, account)
-		}
-		if plan.Consortium.Rights, err = parseRights(rights); err != nil {
-			return nil, err
-		}
-		plan.Powers = powers
+		contract.Threshold = threshold
+		network.BlockTime = blockTime.String()
 		if len(powers) == 0 {
-			for range len(plan.Ports) / portsPerNode {
-				plan.Powers = append(plan.Powers, 10)
-			}
+			powers = slices.Repeat([]int64{10}, len(ports)/portsPerNode)
 		}
-		return makeNetwork(home, plan)
+		return network, network.create(home, ports, powers, contract)
 	})
 	flags := command.Flags()
-	flags.StringVar(&plan.ChainID, "chain-id", "tial-bft-1", "name of the chain")
-	flags.Uint64Var(&plan.EVMChainID, "evm-chain-id", 31991, "chain id that transactions are signed for")
-	flags.IntSliceVar(&plan.Ports, "ports", nil, "four free ports for each node: p2p, rpc, eth, ws")
+	flags.StringVar(&network.ChainID, "chain-id", "tial-bft-1", "name of the chain")
+	flags.Uint64Var(&network.EVMChainID, "evm-chain-id", 31991, "chain id that transactions are signed for")
+	flags.IntSliceVar(&ports, "ports", nil, "four free ports for each node: p2p, rpc, eth, ws")
 	flags.StringVar(&artifact, "consortium", "", "compiled contract Consortium, a JSON file")
 	flags.StringSliceVar(&administrators, "administrators", nil, "their addresses")
-	flags.Uint64Var(&plan.Consortium.Threshold, "threshold", 1, "how many administrators an act needs")
-	flags.StringSliceVar(&rights, "rights", nil, "ADDRESS=BITS: 1 may send transactions, 2 may create contracts")
-	flags.DurationVar(&plan.BlockTime, "block-time", 1e9, "pause between two blocks")
+	flags.Uint64Var(&threshold, "threshold", 1, "how many administrators an act needs")
+	flags.StringToInt64Var(&rights, "rights", nil, "ADDRESS=BITS: 1 may send transactions, 2 may create contracts")
+	flags.DurationVar(&blockTime, "block-time", time.Second, "pause between two blocks")
 	flags.Int64SliceVar(&powers, "powers", nil, "power of each validator (default: 10 each)")
 	return command
 }
 
 func addNodeCommand() *cobra.Command {
 	var ports []int
-	command := reporting("add-node", "Add a node to a network", func(command *cobra.Command) (any, error) {
-		home, err := homeOf(command)
-		if err != nil {
-			return nil, err
-		}
+	command := reporting("add-node", "Add a node to a network", func(home string) (any, error) {
 		return addNode(home, ports)
 	})
 	command.Flags().IntSliceVar(&ports, "ports", nil, "four free ports: p2p, rpc, eth, ws")
 	return command
 }
 
-func homeOf(command *cobra.Command) (string, error) {
-	home, err := command.Flags().GetString("home")
-	if err == nil && home == "" {
-		err = errors.New("--home is missing: the folder of the network")
-	}
-	return home, err
-}
-
-// runtimeCode reads the code of a contract from its artifact.
-func runtimeCode(path string) ([]byte, error) {
-	text, err := os.ReadFile(path)
+// readConsortium reads the contract's artifact, and the lists of the command line.
+func readConsortium(artifact string, administrators []string, rights map[string]int64) (Consortium, error) {
+	contract := Consortium{Rights: make(map[common.Address]uint64)}
+	text, err := os.ReadFile(artifact)
 	if err != nil {
-		return nil, err
+		return contract, err
 	}
-	var artifact struct {
-		Code string `json:"deployedBytecode"`
+	var compiled struct {
+		Code hexutil.Bytes `json:"deployedBytecode"`
 	}
-	if err := json.Unmarshal(text, &artifact); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	if err := json.Unmarshal(text, &compiled); err != nil {
+		return contract, fmt.Errorf("%s: %w", artifact, err)
 	}
-	code, err := hex.DecodeString(strings.TrimPrefix(artifact.Code, "0x"))
-	if err != nil {
-		return nil, fmt.Errorf("%s has no runtime code: %w", path, err)
-	}
-	return code, nil
-}
-
-func parseAddress(text string) (common.Address, error) {
-	if len(text) != 42 || !strings.HasPrefix(text, "0x") || !common.IsHexAddress(text) {
-		return common.Address{}, fmt.Errorf("%q is no address", text)
-	}
-	return common.HexToAddress(text), nil
-}
-
-func parseRights(list []string) (map[common.Address]uint64, error) {
-	rights := make(map[common.Address]uint64)
-	for _, entry := range list {
-		text, bits, _ := strings.Cut(entry, "=")
-		account, err := parseAddress(text)
-		if err != nil {
-			return nil, err
+	contract.Code = compiled.Code
+	var account common.Address
+	for _, name := range administrators {
+		if err := account.UnmarshalText([]byte(name)); err != nil {
+			return contract, fmt.Errorf("%q is no address: %w", name, err)
 		}
-		number, err := strconv.ParseUint(bits, 10, 8)
-		if _, repeated := rights[account]; err != nil || repeated {
-			return nil, fmt.Errorf("%q is not ADDRESS=BITS, or its account is there twice", entry)
-		}
-		rights[account] = number
+		contract.Administrators = append(contract.Administrators, account)
 	}
-	return rights, nil
+	for name, bits := range rights {
+		if err := account.UnmarshalText([]byte(name)); err != nil {
+			return contract, fmt.Errorf("%q is no address: %w", name, err)
+		}
+		if _, twice := contract.Rights[account]; twice {
+			return contract, fmt.Errorf("the rights of %s are there twice", account)
+		}
+		contract.Rights[account] = uint64(bits)
+	}
+	return contract, nil
 }
 
 // version tells which cosmos/evm computes the blocks; all nodes of a network must agree in it.
-func version(*cobra.Command) (any, error) {
+func version(string) (any, error) {
 	told := map[string]string{"program": appName, "format": networkFormat}
 	info, known := debug.ReadBuildInfo()
 	if !known {

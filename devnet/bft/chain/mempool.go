@@ -16,11 +16,9 @@ func (e encodeOnly) PrepareProposalVerifyTx(tx sdk.Tx) ([]byte, error) { return 
 
 // makeMempool gives the application the EVM's mempool, which the JSON-RPC server cannot do without. It needs the ante
 // handler to be set. It is in memory only: a node that ends forgets what was not yet in a block.
-func (app *App) makeMempool(logger log.Logger, options servertypes.AppOptions) error {
+func (app *App) makeMempool(logger log.Logger, options servertypes.AppOptions) {
 	settings := evmserver.ResolveMempoolConfig(app.AnteHandler(), options, logger)
-	if err := evmserver.ValidateReapBounds(options, settings.BlockGasLimit); err != nil {
-		return err
-	}
+	must(evmserver.ValidateReapBounds(options, settings.BlockGasLimit))
 	encoder := evmmempool.NewTxEncoder(app.encoding.TxConfig)
 	pool := evmmempool.NewMempool(
 		app.CreateQueryContext, logger, app.evm, app.fees, app.encoding.TxConfig,
@@ -39,5 +37,4 @@ func (app *App) makeMempool(logger log.Logger, options servertypes.AppOptions) e
 			pool.NotifyNewBlock()
 		}
 	})
-	return nil
 }

@@ -7,15 +7,17 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strings"
-	"time"
+	"slices"
+
+	cmtcfg "github.com/cometbft/cometbft/config"
+	cmtos "github.com/cometbft/cometbft/libs/os"
+	"github.com/cometbft/cometbft/libs/tempfile"
+	"github.com/cosmos/cosmos-sdk/x/genutil"
 )
 
 const (
 	networkFile   = "network.json"
 	networkFormat = "tial-bft-network-v1"
-	maxNodes      = maxValidators
 	portsPerNode  = 4
 )
 
@@ -42,77 +44,35 @@ type Network struct {
 	Nodes      []Node `json:"nodes"`
 }
 
-// NetworkPlan is what a new network shall be.
-type NetworkPlan struct {
-	ChainID    string
-	EVMChainID uint64
-	BlockTime  time.Duration
-	Ports      []int
-	Powers     []int64
-	Code       []byte
-	Consortium Consortium // its validators are filled in from the keys that are made
-}
-
-var chainIDForm = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._-]{0,49}$`)
-
-func (plan NetworkPlan) check() error {
-	count := len(plan.Ports) / portsPerNode
-	switch {
-	case !chainIDForm.MatchString(plan.ChainID):
-		return fmt.Errorf("%q is no chain id", plan.ChainID)
-	case plan.EVMChainID == 0 || plan.EVMChainID >= 1<<53:
-		return fmt.Errorf("%d is no chain id of an EVM", plan.EVMChainID)
-	case plan.BlockTime < 10*time.Millisecond || plan.BlockTime > time.Hour:
-		return fmt.Errorf("the block time %s is not between 10ms and 1h", plan.BlockTime)
-	case len(plan.Ports)%portsPerNode != 0 || count < 1 || count > maxNodes:
-		return fmt.Errorf("%d ports: there must be 4 for each of 1 to %d nodes", len(plan.Ports), maxNodes)
-	case len(plan.Powers) != count:
-		return fmt.Errorf("%d powers for %d validators", len(plan.Powers), count)
-	case len(plan.Code) == 0:
-		return errors.New("the contract has no code")
+// create makes the nodes of a new network, four ports and one power for each, and, last, network.json.
+func (network *Network) create(folder string, ports []int, powers []int64, contract Consortium) error {
+	if len(ports) != portsPerNode*len(powers) {
+		return fmt.Errorf("%d ports for %d validators: each has %d", len(ports), len(powers), portsPerNode)
 	}
-	for _, power := range plan.Powers {
-		if power < 1 || power > maxPower {
-			return fmt.Errorf("the power %d is not between 1 and %d", power, maxPower)
+	if network.EVMChainID == 0 {
+		return errors.New("0 is no chain id of an EVM")
+	}
+	if err := contract.check(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	for index, power := range powers {
+		if err := network.makeNode(folder, ports[portsPerNode*index:portsPerNode*(index+1)], power); err != nil {
+			return err
 		}
 	}
-	return plan.Consortium.check()
-}
-
-// makeNetwork writes the homes of all nodes and, last, network.json.
-func makeNetwork(folder string, plan NetworkPlan) (*Network, error) {
-	if err := plan.check(); err != nil {
-		return nil, err
-	}
-	if _, err := os.Stat(filepath.Join(folder, networkFile)); err == nil {
-		return nil, fmt.Errorf("there is a network in %s", folder)
-	}
-	network := &Network{
-		Format: networkFormat, ChainID: plan.ChainID, EVMChainID: plan.EVMChainID,
-		Consortium: consortiumAddress.Hex(), BlockTime: plan.BlockTime.String(),
-	}
-	for index, power := range plan.Powers {
-		node, err := network.makeNode(folder, plan.Ports[portsPerNode*index:portsPerNode*(index+1)], power)
-		if err != nil {
-			return nil, err
-		}
-		key, err := hex.DecodeString(node.Key)
-		if err != nil {
-			return nil, err
-		}
-		plan.Consortium.Validators = append(plan.Consortium.Validators, Validator{Key: [32]byte(key), Power: power})
-	}
-	genesis, err := makeGenesis(codecs(plan.EVMChainID).Codec, plan.ChainID, plan.EVMChainID, plan.Code, plan.Consortium)
+	genesis, err := network.genesis(contract)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, node := range network.Nodes {
-		if err := genesis.SaveAs(genesisPath(filepath.Join(folder, node.Home))); err != nil {
-			return nil, err
+		if err := genesis.SaveAs(genesisPath(folder, node)); err != nil {
+			return err
 		}
-		network.writeSettings(folder, node)
 	}
-	return network, network.save(folder)
+	return network.save(folder)
 }
 
 // addNode makes a further node with the genesis of the first one, and tells the others of it: each takes connections
@@ -122,76 +82,53 @@ func addNode(folder string, ports []int) (*Network, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(ports) != portsPerNode || len(network.Nodes) >= maxNodes {
-		return nil, fmt.Errorf("a node needs 4 ports, and a network has at most %d nodes", maxNodes)
+	if len(ports) != portsPerNode || len(network.Nodes) >= maxValidators {
+		return nil, fmt.Errorf("a node needs 4 ports, and a network has at most %d nodes", maxValidators)
 	}
-	genesis, err := os.ReadFile(genesisPath(filepath.Join(folder, network.Nodes[0].Home)))
-	if err != nil {
+	if err := network.makeNode(folder, ports, 0); err != nil {
 		return nil, err
 	}
-	node, err := network.makeNode(folder, ports, 0)
-	if err != nil {
+	first, added := network.Nodes[0], network.Nodes[len(network.Nodes)-1]
+	if err := cmtos.CopyFile(genesisPath(folder, first), genesisPath(folder, added)); err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(genesisPath(filepath.Join(folder, node.Home)), genesis, 0o600); err != nil {
-		return nil, err
-	}
-	network.writeSettings(folder, node)
-	if err := network.save(folder); err != nil {
-		return nil, err
-	}
-	for _, other := range network.Nodes[:len(network.Nodes)-1] {
-		if err := network.rewritePeers(folder, other); err != nil {
-			return nil, err
-		}
-	}
-	return network, nil
+	return network, network.save(folder)
 }
 
-// makeNode makes the folder and the keys of a node, and adds it to the network.
-func (network *Network) makeNode(folder string, ports []int, power int64) (Node, error) {
-	name := fmt.Sprintf("node%d", len(network.Nodes))
-	node := Node{Name: name, Home: name, P2P: ports[0], RPC: ports[1], Eth: ports[2], WS: ports[3], Power: power}
-	used := make(map[int]bool)
-	for _, other := range append(network.Nodes, node) {
-		for _, port := range other.ports() {
-			if port < 1 || port > 65535 || used[port] {
-				return Node{}, fmt.Errorf("the port %d is none, or used twice", port)
-			}
-			used[port] = true
-		}
-	}
-	home := filepath.Join(folder, node.Home)
-	if _, err := os.Stat(home); err == nil {
-		return Node{}, fmt.Errorf("%s is there and belongs to no network: move it away", home)
-	}
-	nodeID, key, err := makeKeys(home)
-	if err != nil {
-		return Node{}, err
-	}
-	node.NodeID, node.Key = nodeID, hex.EncodeToString(key)
-	network.Nodes = append(network.Nodes, node)
-	return node, nil
-}
-
-func (node Node) ports() []int { return []int{node.P2P, node.RPC, node.Eth, node.WS} }
-
-// peers returns whom a node connects to, and whom it lets in: all others.
-func (network *Network) peers(node Node) (persistent, allowed string) {
-	var addresses, ids []string
+// makeNode makes the home of a node with its settings and its two keys, and adds it to the network. One key tells peers
+// who it is, the other signs votes.
+func (network *Network) makeNode(folder string, ports []int, power int64) error {
+	var used []int
 	for _, other := range network.Nodes {
-		if other.NodeID != node.NodeID {
-			addresses = append(addresses, fmt.Sprintf("%s@127.0.0.1:%d", other.NodeID, other.P2P))
-			ids = append(ids, other.NodeID)
+		used = append(used, other.P2P, other.RPC, other.Eth, other.WS)
+	}
+	for _, port := range ports {
+		if port < 1 || port > 65535 || slices.Contains(used, port) {
+			return fmt.Errorf("the port %d is none, or used twice", port)
+		}
+		used = append(used, port)
+	}
+	name := fmt.Sprintf("node%d", len(network.Nodes))
+	home := filepath.Join(folder, name)
+	for _, path := range []string{home, filepath.Join(home, "config"), filepath.Join(home, "data")} {
+		if err := os.Mkdir(path, 0o700); err != nil {
+			return fmt.Errorf("a node needs a new folder: %w", err)
 		}
 	}
-	return strings.Join(addresses, ","), strings.Join(ids, ",")
+	nodeID, key, err := genutil.InitializeNodeValidatorFiles(cmtcfg.DefaultConfig().SetRoot(home))
+	if err != nil {
+		return err
+	}
+	node := Node{
+		Name: name, Home: name, NodeID: nodeID, P2P: ports[0], RPC: ports[1], Eth: ports[2], WS: ports[3],
+		Key: hex.EncodeToString(key.Bytes()), Power: power,
+	}
+	network.Nodes = append(network.Nodes, node)
+	return network.writeSettings(home, node)
 }
 
-func (network *Network) blockTime() time.Duration {
-	pause, err := time.ParseDuration(network.BlockTime)
-	must(err) // was checked when it was read
-	return pause
+func genesisPath(folder string, node Node) string {
+	return configPath(filepath.Join(folder, node.Home), "genesis.json")
 }
 
 func readNetwork(folder string) (*Network, error) {
@@ -204,25 +141,22 @@ func readNetwork(folder string) (*Network, error) {
 	if err := json.Unmarshal(data, network); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if _, err := time.ParseDuration(network.BlockTime); err != nil || network.Format != networkFormat || len(network.Nodes) == 0 {
+	if network.Format != networkFormat || len(network.Nodes) == 0 {
 		return nil, fmt.Errorf("%s is no network of the format %s", path, networkFormat)
 	}
 	return network, nil
 }
 
+// save tells every node of its peers, then writes network.json.
 func (network *Network) save(folder string) error {
+	for _, node := range network.Nodes {
+		if err := network.writePeers(filepath.Join(folder, node.Home), node); err != nil {
+			return err
+		}
+	}
 	data, err := json.MarshalIndent(network, "", "  ")
 	if err != nil {
 		return err
 	}
-	return replaceFile(filepath.Join(folder, networkFile), append(data, '\n'))
-}
-
-// replaceFile writes a file beside its place and moves it there, so that nobody reads a half of it.
-func replaceFile(path string, data []byte) error {
-	unfinished := path + ".new"
-	if err := os.WriteFile(unfinished, data, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(unfinished, path)
+	return tempfile.WriteFileAtomic(filepath.Join(folder, networkFile), append(data, '\n'), 0o600)
 }

@@ -3,22 +3,17 @@ package main
 import (
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/cometbft/cometbft/privval"
 	genutiltypes "github.com/cosmos/cosmos-sdk/x/genutil/types"
 	evmtypes "github.com/cosmos/evm/x/vm/types"
 	"github.com/ethereum/go-ethereum/common"
 )
-
-func TestMain(m *testing.M) {
-	setPrefixes()
-	os.Exit(m.Run())
-}
 
 func portsFrom(first, count int) []int {
 	list := make([]int, count)
@@ -28,19 +23,27 @@ func portsFrom(first, count int) []int {
 	return list
 }
 
-func plan() NetworkPlan {
-	content := sample()
-	content.Validators = nil
-	return NetworkPlan{
-		ChainID: "tial-bft-1", EVMChainID: 31991, BlockTime: 500 * time.Millisecond, Ports: portsFrom(20000, 16),
-		Powers: []int64{10, 20, 30, 40}, Code: []byte{0}, Consortium: content,
-	}
+// plan is what `bft-chain init` is asked for.
+type plan struct {
+	network  Network
+	ports    []int
+	powers   []int64
+	contract Consortium
+}
+
+func fourNodes() plan {
+	network := Network{Format: networkFormat, ChainID: "tial-bft-1", EVMChainID: 31991, BlockTime: "500ms"}
+	return plan{network, portsFrom(20000, 16), []int64{10, 20, 30, 40}, sample()}
+}
+
+func (p plan) create(folder string) error {
+	return p.network.create(folder, p.ports, p.powers, p.contract)
 }
 
 func made(t *testing.T) (string, *Network) {
 	t.Helper()
 	folder := t.TempDir()
-	if _, err := makeNetwork(folder, plan()); err != nil {
+	if err := fourNodes().create(folder); err != nil {
 		t.Fatal(err)
 	}
 	network, err := readNetwork(folder)
@@ -64,11 +67,11 @@ func TestInitWritesWhatTheNetworkSays(t *testing.T) {
 	if len(network.Nodes) != 4 || network.EVMChainID != 31991 || network.BlockTime != "500ms" {
 		t.Fatal(network)
 	}
-	genesis := text(t, genesisPath(filepath.Join(folder, "node0")))
-	var listed ValidatorSet
+	genesis := text(t, configPath(filepath.Join(folder, "node0"), "genesis.json"))
+	listed := make(Powers)
 	for index, node := range network.Nodes {
 		home := filepath.Join(folder, node.Home)
-		if text(t, genesisPath(home)) != genesis {
+		if text(t, configPath(home, "genesis.json")) != genesis {
 			t.Error("another genesis")
 		}
 		secret := filepath.Join(home, "config", "priv_validator_key.json")
@@ -84,30 +87,29 @@ func TestInitWritesWhatTheNetworkSays(t *testing.T) {
 		if node.Power != int64(10*(index+1)) || node.P2P != 20000+4*index || node.WS != 20003+4*index {
 			t.Error(node)
 		}
-		app := text(t, appPath(home))
+		app := text(t, configPath(home, "app.toml"))
 		for _, line := range []string{`pruning = "nothing"`, "evm-chain-id = 31991", `api = "eth,net,web3"`} {
 			if !strings.Contains(app, line) {
 				t.Errorf("app.toml lacks %s", line)
 			}
 		}
-		if strings.Contains(text(t, cometPath(home)), "0.0.0.0") {
+		if strings.Contains(text(t, configPath(home, "config.toml")), "0.0.0.0") {
 			t.Error("it listens to the world")
 		}
-		key, _ := hex.DecodeString(node.Key)
-		listed = append(listed, Validator{[32]byte(key), node.Power})
+		listed[common.HexToHash(node.Key)] = node.Power
 	}
-	if set := genesisValidators(t, folder); len(set) != 4 || len(set.changesTo(listed)) != 0 {
-		t.Error(set)
+	if powers := genesisPowers(t, folder); len(powers) != 4 || !maps.Equal(powers, listed) {
+		t.Error(powers)
 	}
-	if id, err := genesisChainID(genesisPath(filepath.Join(folder, "node2"))); err != nil || id != 31991 {
+	if id, err := genesisChainID(configPath(filepath.Join(folder, "node2"), "genesis.json")); err != nil || id != 31991 {
 		t.Error(id, err)
 	}
 }
 
-// genesisValidators reads the contract's storage out of a genesis.
-func genesisValidators(t *testing.T, folder string) ValidatorSet {
+// genesisPowers reads the contract's storage out of a genesis.
+func genesisPowers(t *testing.T, folder string) Powers {
 	t.Helper()
-	genesis, err := genutiltypes.AppGenesisFromFile(genesisPath(filepath.Join(folder, "node0")))
+	genesis, err := genutiltypes.AppGenesisFromFile(configPath(filepath.Join(folder, "node0"), "genesis.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,17 +126,17 @@ func genesisValidators(t *testing.T, folder string) ValidatorSet {
 	for _, pair := range evm.Accounts[0].Storage {
 		found[common.HexToHash(pair.Key)] = common.HexToHash(pair.Value)
 	}
-	set, err := readValidators(reader(found))
+	powers, err := readPowers(reader(found))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return set
+	return powers
 }
 
 // peerLists reads the two lists in a node's settings.
 func peerLists(t *testing.T, folder, home string) (persistent, allowed []string) {
 	t.Helper()
-	for _, line := range strings.Split(text(t, cometPath(filepath.Join(folder, home))), "\n") {
+	for _, line := range strings.Split(text(t, configPath(filepath.Join(folder, home), "config.toml")), "\n") {
 		name, value, _ := strings.Cut(line, " = ")
 		list := strings.Split(strings.Trim(value, `"`), ",")
 		switch name {
@@ -153,7 +155,7 @@ func peerLists(t *testing.T, folder, home string) (persistent, allowed []string)
 
 func TestAnAddedNodeAndTheOthersKnowEachOther(t *testing.T) {
 	folder, before := made(t)
-	path := cometPath(filepath.Join(folder, "node1"))
+	path := configPath(filepath.Join(folder, "node1"), "config.toml")
 	if err := os.WriteFile(path, []byte(strings.Replace(text(t, path), `log_level = "info"`, `log_level = "debug"`, 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +181,7 @@ func TestAnAddedNodeAndTheOthersKnowEachOther(t *testing.T) {
 	if !strings.Contains(text(t, path), `log_level = "debug"`) {
 		t.Error("a setting that somebody changed was lost")
 	}
-	if text(t, genesisPath(filepath.Join(folder, "node4"))) != text(t, genesisPath(filepath.Join(folder, "node0"))) {
+	if text(t, configPath(filepath.Join(folder, "node4"), "genesis.json")) != text(t, configPath(filepath.Join(folder, "node0"), "genesis.json")) {
 		t.Error("another genesis")
 	}
 	if _, err := addNode(folder, portsFrom(30003, 4)); err == nil {
@@ -188,22 +190,23 @@ func TestAnAddedNodeAndTheOthersKnowEachOther(t *testing.T) {
 }
 
 func TestPlansThatMakeNoNetworkAreRefused(t *testing.T) {
-	for name, spoil := range map[string]func(*NetworkPlan){
-		"ports":         func(p *NetworkPlan) { p.Ports = p.Ports[:15] },
-		"no ports":      func(p *NetworkPlan) { p.Ports, p.Powers = nil, nil },
-		"port twice":    func(p *NetworkPlan) { p.Ports[7] = p.Ports[2] },
-		"no port":       func(p *NetworkPlan) { p.Ports[0] = 65536 },
-		"powers":        func(p *NetworkPlan) { p.Powers = p.Powers[:3] },
-		"zero power":    func(p *NetworkPlan) { p.Powers[1] = 0 },
-		"chain id":      func(p *NetworkPlan) { p.ChainID = "a b" },
-		"evm chain id":  func(p *NetworkPlan) { p.EVMChainID = 0 },
-		"block time":    func(p *NetworkPlan) { p.BlockTime = 0 },
-		"code":          func(p *NetworkPlan) { p.Code = nil },
-		"administrator": func(p *NetworkPlan) { p.Consortium.Administrators = nil },
+	for name, spoil := range map[string]func(*plan){
+		"ports":         func(p *plan) { p.ports = p.ports[:15] },
+		"no ports":      func(p *plan) { p.ports, p.powers = nil, nil },
+		"port twice":    func(p *plan) { p.ports[7] = p.ports[2] },
+		"no port":       func(p *plan) { p.ports[0] = 65536 },
+		"powers":        func(p *plan) { p.powers = p.powers[:3] },
+		"zero power":    func(p *plan) { p.powers[1] = 0 },
+		"below zero":    func(p *plan) { p.powers[1] = -1 },
+		"chain id":      func(p *plan) { p.network.ChainID = "" },
+		"evm chain id":  func(p *plan) { p.network.EVMChainID = 0 },
+		"block time":    func(p *plan) { p.network.BlockTime = "-1s" },
+		"code":          func(p *plan) { p.contract.Code = nil },
+		"administrator": func(p *plan) { p.contract.Administrators = nil },
 	} {
-		folder, spoilt := t.TempDir(), plan()
+		folder, spoilt := t.TempDir(), fourNodes()
 		spoil(&spoilt)
-		if _, err := makeNetwork(folder, spoilt); err == nil {
+		if spoilt.create(folder) == nil {
 			t.Errorf("%s: a network was made", name)
 		}
 		if _, err := os.Stat(filepath.Join(folder, networkFile)); err == nil {
@@ -211,18 +214,30 @@ func TestPlansThatMakeNoNetworkAreRefused(t *testing.T) {
 		}
 	}
 	folder, _ := made(t)
-	if _, err := makeNetwork(folder, plan()); err == nil {
+	if fourNodes().create(folder) == nil {
 		t.Error("a network was made over another")
 	}
 }
 
 func TestArgumentsAreReadStrictly(t *testing.T) {
-	if rights, err := parseRights([]string{alice.Hex() + "=1", bob.Hex() + "=3"}); err != nil || rights[alice] != 1 || rights[bob] != 3 {
-		t.Error(rights, err)
+	artifact := filepath.Join(t.TempDir(), "Consortium.json")
+	if err := os.WriteFile(artifact, []byte(`{"deployedBytecode": "0x6001"}`), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	for _, list := range [][]string{{"0x12=1"}, {alice.Hex()}, {alice.Hex() + "=x"}, {alice.Hex() + "=-1"}, {alice.Hex() + "=1", alice.Hex() + "=2"}} {
-		if rights, err := parseRights(list); err == nil {
-			t.Errorf("%v was read as %v", list, rights)
+	alone := []string{alice.Hex()}
+	contract, err := readConsortium(artifact, alone, map[string]int64{alice.Hex(): 1, bob.Hex(): 3})
+	if err != nil || len(contract.Code) != 2 || contract.Administrators[0] != alice || contract.Rights[bob] != 3 {
+		t.Error(contract, err)
+	}
+	for _, rights := range []map[string]int64{{"0x12": 1}, {alice.Hex()[2:]: 1}, {alice.Hex(): 1, strings.ToLower(alice.Hex()): 2}} {
+		if contract, err := readConsortium(artifact, alone, rights); err == nil {
+			t.Errorf("%v was read as %v", rights, contract.Rights)
 		}
+	}
+	if _, err := readConsortium(artifact, []string{"alice"}, nil); err == nil {
+		t.Error("a name was read as an address")
+	}
+	if _, err := readConsortium(artifact+".none", alone, nil); err == nil {
+		t.Error("a missing artifact was read")
 	}
 }
