@@ -140,7 +140,7 @@ def perform(consortium: Consortium, signers: list[ChainSigner], call: bytes) -> 
         raise LedgerError(
             "None of the keys at hand is an administrator's",
             where="the consortium",
-            remedy=f"The administrators are {', '.join(sorted(administrators))}",
+            remedy=f"Give --key; the administrators are {', '.join(sorted(administrators))}",
         )
     act_id = consortium.act_id(call)
     told: dict[str, Any] = {}

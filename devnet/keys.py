@@ -13,6 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import orjson
+
 from ledger.crypto import secp256k1
 from ledger.errors import KeyFileError, MalformedError
 from ledger.store.durable import replace_file
@@ -59,7 +61,7 @@ def development_key(folder: Path, name: str) -> DevelopmentKey:
 def is_development_key(path: Path) -> bool:
     """Tell a development key from a key file that a passphrase protects."""
     with suppress(OSError, ValueError, KeyError, TypeError), path.open("rb") as stream:
-        return bool(json.loads(stream.read(_MAX_SIZE))["format"] == FORMAT)
+        return bool(orjson.loads(stream.read(_MAX_SIZE))["format"] == FORMAT)
     return False
 
 
@@ -69,7 +71,7 @@ def read_development_key(path: Path) -> DevelopmentKey:
         if path.stat().st_mode & 0o077:
             raise KeyFileError("others can read this key file", where=str(path), remedy="chmod 600 it, or remove it")
         with path.open("rb") as stream:
-            document = json.loads(stream.read(_MAX_SIZE))
+            document = orjson.loads(stream.read(_MAX_SIZE))
         secret = bytes.fromhex(document["secret"])
         address = _address(secret)
         if document["format"] != FORMAT or document["address"] != address:

@@ -10,6 +10,8 @@ import json
 from typing import Any
 from urllib.parse import urlsplit
 
+import orjson
+
 from ledger.errors import UnavailableError
 
 ANSWER_LIMIT = 1 << 30  # the whole state of an embedded chain comes in one answer
@@ -28,7 +30,7 @@ def call(url: str, method: str, *params: object, timeout: float = 3.0) -> Any:
     finally:
         connection.close()
     try:
-        answer = json.loads(content)
+        answer = orjson.loads(content)
         return answer["result"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UnavailableError(f"the chain answers {method} with {content[:200]!r}", where=url) from error

@@ -48,6 +48,10 @@ from node.publisher import Published
 log = logging.getLogger("node.anchor")
 
 
+RESENDS = 5
+"""A node that has dropped a transaction so many times is left for another one."""
+
+
 class AnchorWorker:
     """Anchors one log on one chain.
 
@@ -102,6 +106,9 @@ class AnchorWorker:
         self._consistent: tuple[int, bytes, int, bytes] | None = None
         self._claimed: tuple[bytes, float] | None = None
         self._resends = 0
+        self._given_up = 0
+        self._begin_again = 0.0
+        self._doubted = 0
         self._pushed = 0.0
         self._turns = 0
         self._failures = 0
@@ -264,7 +271,7 @@ class AnchorWorker:
             return self._fail(WorkerState.FAILED, error)
         finally:
             self._show(nodes=self._chain.nodes(), switches_total=self._chain.switches)
-        self._failures = 0
+        self._failures = self._doubted = 0
         return pause
 
     def _step(self) -> float:
@@ -286,7 +293,9 @@ class AnchorWorker:
             last_answer=int(self._clock()),
         )
         if head.size == 0:
-            raise ContractMissingError("the log is not registered in the contract", where=str(self._chain.identity))
+            missing = "the log is not registered in the contract"
+            self._hear_others(head, missing)
+            raise ContractMissingError(missing, where=str(self._chain.identity))
         self._forget_lost(head)
         self._rebuild(head)
         # Read after the head: whatever the chain can rightly have was published before.
@@ -309,7 +318,8 @@ class AnchorWorker:
             self._show(WorkerState.SEALED, last_error=f"the log is sealed on the chain at size {head.sealed_size}")
             self._evidence.rest(self._chain)  # so that the evidence tells of the seal
             return self._interval
-        return self._send(head, published, proof)
+        wait = self._begin_again - time.monotonic()
+        return wait if wait > 0 else self._send(head, published, proof)
 
     def _compare(self, head: Head, published: Published) -> Sequence[bytes] | None:
         """Check that our tree extends what the chain has; the proof, or None where it was checked before."""
@@ -350,6 +360,7 @@ class AnchorWorker:
             log_id=self._log, published=published, previous=head.size, identity=self._chain.identity,
         )  # fmt: skip
         self._outbox.begin(record)
+        self._resends = 0
         self._show(sent_total=self._status.sent_total + 1)
         return self._submit(record, head, published)
 
@@ -365,10 +376,10 @@ class AnchorWorker:
         except TransactionRefusedError as error:
             if error.reason == "underpriced" and (pause := self._outbid(record, head, published)) is not None:
                 return pause
+            if error.reason == "nonce-too-low":
+                return self._give_up()
             if error.reason != "insufficient-funds":
                 self._drop()
-            if error.reason == "nonce-too-low":
-                return self._poll
             raise
         return self._poll
 
@@ -397,22 +408,24 @@ class AnchorWorker:
         if status.state is TxState.FAILED or pending.previous != head.size or not self._fits(pending, published):
             # It failed, or can only fail now: the next turn builds another one from what the chain has.
             log.warning("anchor given up", extra={"size": pending.size, "tx": attempt.hash.hex()})
-            self._drop()
-            return self._poll
+            return self._give_up()
         self._show(WorkerState.ANCHORING, pending_size=pending.size, pending_tx=attempt.hash)
         if status.state is TxState.VANISHED:
             if status.nonce == attempt.nonce:
                 return self._resend(pending, head, published)
             if status.nonce > attempt.nonce or self._ahead(attempt, status):
                 # Another transaction took the nonce, perhaps an earlier attempt: storage will tell.
-                self._drop()
+                return self._give_up()
             return self._poll
         self._resends = 0
         if self._ahead(attempt, status):
-            self._drop()
-            return self._poll
-        if self._clock() - max(attempt.created, self._pushed) > self._patience and len(pending.attempts) < MAX_ATTEMPTS:
-            return self._push(pending, head, Published(pending.size, pending.root, pending.checkpoint))
+            return self._give_up()
+        waited = self._clock() - max(attempt.created, self._pushed) > self._patience
+        if waited and not head.halted:  # while no block comes, no price brings one
+            self._chain.condemn(f"no block has taken {attempt.hash.hex()}, which it says it holds")
+            if len(pending.attempts) < MAX_ATTEMPTS:
+                return self._push(pending, head, Published(pending.size, pending.root, pending.checkpoint))
+            self._pushed = self._clock()
         return self._poll
 
     def _ahead(self, attempt: Attempt, status: TxStatus) -> bool:
@@ -453,6 +466,8 @@ class AnchorWorker:
         self._chain.entitled()
         self._show(resent_total=self._status.resent_total + 1)
         self._resends += 1
+        if self._resends % RESENDS == 0 and not head.halted:
+            self._chain.condemn(f"it takes {pending.attempts[-1].hash.hex()} and does not know it a moment later")
         pause = self._submit(pending, head, published)
         return max(pause, self._slower(self._resends - 1))
 
@@ -475,6 +490,7 @@ class AnchorWorker:
             if pending is not None:
                 self._drop()
             return self._rest()
+        self._given_up = 0
         record = anchor_records.done(pending or known, published, evidence, int(self._clock()))
         self._outbox.keep(record)
         self._show(anchors_total=self._status.anchors_total + 1, last_error="")
@@ -499,6 +515,16 @@ class AnchorWorker:
     def _drop(self) -> None:
         self._outbox.drop()
         self._show(pending_size=0, pending_tx=b"", pending_since=0)
+
+    def _give_up(self) -> float:
+        """Drop the anchor under way; the next is made later each time, until one is final.
+
+        Else a node that tells of failures, while it passes on what it gets, could have us pay for one after the other.
+        """
+        self._drop()
+        self._begin_again = time.monotonic() + self._slower(self._given_up)
+        self._given_up += 1
+        return self._poll
 
     def _rest(self) -> float:
         self._show_kept(WorkerState.IDLE)
@@ -551,7 +577,16 @@ class AnchorWorker:
         self._show_kept()
         return 0.0
 
+    def _hear_others(self, head: Head, reason: str) -> None:
+        """Before a person is called on the mere word of one node, leave it for the others; proven is proven."""
+        if head.chain_time or self._doubted >= len(self._chain.nodes()) - 1:
+            return
+        self._doubted += 1
+        if self._chain.condemn(reason):
+            raise ChainUnavailableError(f"a node is not believed before another one says the same: {reason}")
+
     def _disputed(self, head: Head, published: Published | None, detail: str) -> DisputedError:
+        self._hear_others(head, detail)
         evidence = anchor_records.dispute(detail, self._log, self._chain.identity, head, published)
         path = self._outbox.dispute(int(self._clock()), evidence)
         return DisputedError(detail, where=str(path), remedy="Judge the evidence, then resolve the dispute by hand")

@@ -23,6 +23,8 @@ log = logging.getLogger("node.anchor")
 
 CATCH_UP = 16
 """Anchors without evidence that are asked for at a time: each takes two questions to the chain."""
+CATCH_UP_SECONDS = 10.0
+"""How long they may take: a slow chain must not keep the worker from the next checkpoint."""
 PATIENCE = 5.0
 """Seconds for which a proof on demand waits for the ones before it."""
 BLOCKS = 1024
@@ -86,7 +88,10 @@ class AnchorEvidence:
         self._catch_up(chain)
 
     def _catch_up(self, chain: Chain) -> None:
+        end = self._clock() + CATCH_UP_SECONDS
         for size in sorted(self._missing, reverse=True)[:CATCH_UP]:
+            if self._clock() >= end:
+                return
             record = self._outbox.get(size)
             if record is None or record.state is not AnchorState.DONE or not _here(record, chain):
                 self._missing.discard(size)

@@ -97,6 +97,7 @@ class AnchoringLog:
         self.party = Party("enterprise")
         self.places: dict[bytes, int] = {}
         self.states: set[str] = set()
+        self.refusals: set[str] = set()
         self._names = itertools.count()
         self._settled = False
 
@@ -160,6 +161,8 @@ class AnchoringLog:
         """How anchoring stands; it is never in a state that the chain's nodes could lie it into."""
         status: dict[str, Any] = node.client.get("/v1/anchors?limit=1").json()["status"]
         self.states.add(status["state"])
+        if status["state"] == "refused":
+            self.refusals.add(status["last_error"])
         assert status["state"] not in NEVER, status
         return status
 

@@ -78,6 +78,12 @@ def bring_up(
 def _joined(place: Path, folder: Path | None) -> BftNetwork:
     """The network at its place beside tial.toml, which becomes a link where it lies elsewhere."""
     if folder is not None and folder.resolve() != place.resolve():
+        if not folder.is_dir():
+            raise UsageError(
+                f"There is no folder {folder}",
+                where="--network",
+                remedy="Correct it; leave --network out to make a network here, or make the folder for it first",
+            )
         if place.is_symlink() or (place.exists() and any(place.iterdir())):
             raise UsageError(
                 f"This log is on the network in {place.resolve()}", where="--network", remedy="Leave --network out"
@@ -149,6 +155,8 @@ def add(app: typer.Typer) -> None:
 def kill(session: Session, *, number: _Number, network: NetworkOption = None) -> None:
     """Kill one node of the BFT network as a power cut would; it stays down until restart."""
     net = network_of(session, network)
+    if net.status().state == "stopped":
+        raise UnavailableError("The network is stopped", where=str(net.folder), remedy="Run tial chain up --bft first")
     net.kill(number)
     session.out({"killed": f"node{number}"}, f"node{number} is killed, and stays so until tial chain restart {number}")
 

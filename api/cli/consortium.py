@@ -22,6 +22,7 @@ from api.cli.folder import DEPLOYMENT
 from api.cli.options import NO_FILES
 from devnet.bft.network import BftNetwork
 from devnet.keys import is_development_key, read_development_key
+from ledger.errors import MalformedError, RefusedStartError
 
 if TYPE_CHECKING:
     from node.chain.consortium import Consortium
@@ -109,18 +110,25 @@ def hand(session: Session, folder: Path | None, *, changes: bool = True) -> Iter
 
 
 def chain_key(session: Session, path: Path) -> ChainSigner:
-    """Read a key of a chain account: a development key, or a key file that a passphrase protects."""
+    """Read a key of a chain account: a development key, or a key file that a passphrase protects.
+
+    MalformedError for a key of another suite.
+    """
     from node.chain.accounts import as_chain_signer  # noqa: PLC0415 - the chain's libraries take a second to load
 
     if is_development_key(path):
         return read_development_key(path).signer
-    return as_chain_signer(session.key(path))
+    try:
+        return as_chain_signer(session.key(path))
+    except RefusedStartError as error:
+        raise MalformedError(error.detail, where=str(path), remedy=error.remedy) from error
 
 
 def report(session: Session, told: dict[str, Any], done: str) -> None:
     """Print what became of an act."""
     missing = told["missing"]
-    line = done if told["executed"] else f"confirmed; {missing} more administrators must run the same command"
+    who = "1 more administrator" if missing == 1 else f"{missing} more administrators"
+    line = done if told["executed"] else f"confirmed; {who} must run the same command"
     session.out(told, line)
 
 

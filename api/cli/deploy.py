@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from api.cli.consortium import chain_key
 from api.cli.context import Session, command, table
 from api.cli.errors import UsageError
 from api.cli.folder import DEPLOYMENT, LogCard, set_chain
@@ -48,7 +49,6 @@ def deploy(
     """
     from api.bft_network import standing  # noqa: PLC0415 - heavy, and for this command only
     from api.cli.chain import chain_addresses  # noqa: PLC0415 - that module adds this command
-    from node.chain.accounts import as_chain_signer  # noqa: PLC0415
     from node.chain.deploy import Deployer, Deployment  # noqa: PLC0415 - heavy, and for this command only
     from node.chain.protocol import Finality  # noqa: PLC0415
     from node.chain.rpc import JsonRpc, quantity  # noqa: PLC0415
@@ -59,9 +59,7 @@ def deploy(
     path = session.config.base / DEPLOYMENT
     rpc = JsonRpc(node)
     try:
-        deployer = Deployer(
-            rpc, as_chain_signer(session.key(key)), gas_price=None if gas_price == FOLLOW else gas_price
-        )
+        deployer = Deployer(rpc, chain_key(session, key), gas_price=None if gas_price == FOLLOW else gas_price)
         known = Deployment.load(path).chain_id if path.exists() else deployer.chain_id
         if known != deployer.chain_id:
             raise UsageError(
@@ -73,11 +71,12 @@ def deploy(
         if found is None:
             session.note("deploying the anchor contract")
             found = deployer.deploy()
-        found.save(path)
+            found.save(path)  # whatever fails from here on, it is paid for
         deployer.admit(
             found.contract, log=bytes.fromhex(card.log_id), origin=card.origin,
             sender=accounts["sender"], authoriser=accounts["authoriser"],
         )  # fmt: skip
+        found.save(path)  # one that was named by mistake and takes no log of ours is not remembered
         block = quantity(rpc.call("eth_blockNumber"))
     finally:
         rpc.close()

@@ -21,6 +21,7 @@ from api.offline import EXITS
 from ledger.errors import MalformedError
 from ledger.evidence.messages import ENGLISH
 from ledger.evidence.policy import MAX_POLICY, Policy, parse_policy
+from ledger.evidence.report import Verdict
 from node.config import COMETBFT
 
 if TYPE_CHECKING:
@@ -124,6 +125,9 @@ def discover(
     session.out(found.as_json(), table(("", ""), found.as_rows()), found.report.as_text(lang).rstrip())
     if found.behind:
         session.note("The node withholds what is anchored: its answer is never valid.")
+    tenth = found.report.step(10)
+    if found.drafted and not found.view.vouched and tenth is not None and tenth.verdict is Verdict.CANNOT_TELL:
+        session.note("On a BFT network name the validators that you trust: --trust FILE, with --comet RPC.")
     if found.outdated:
         session.note("The chain's nodes show no new header: the prefix may belong to another log by now.")
     code = EXITS[found.verdict]
@@ -145,7 +149,7 @@ def _view(session: Session, named: _Named) -> ChainView:
     from api.chain_view import plain_view, proven_view  # noqa: PLC0415 - the chain's libraries take a second to load
     from node.chain.comet_trust import read_pin  # noqa: PLC0415
     from node.chain.endpoints import connect  # noqa: PLC0415
-    from node.chain.protocol import Finality  # noqa: PLC0415
+    from node.chain.protocol import ChainMismatchError, ContractMissingError, Finality  # noqa: PLC0415
 
     if not named.url:
         named = _configured(session, named)
@@ -156,10 +160,17 @@ def _view(session: Session, named: _Named) -> ChainView:
             "Headers of the chain are asked for at --comet and trusted through --trust", where="--comet, --trust"
         )
     rpc = connect(named.url, timeout=named.timeout)
-    if named.trust is None:
-        return plain_view(rpc, named.contract, named.chain_id, Finality.parse(named.finality))
-    pin = read_pin(named.trust)
-    return proven_view(rpc, named.url.split(), named.comet.split(), pin, named.contract, named.chain_id)
+    try:
+        if named.trust is None:
+            return plain_view(rpc, named.contract, named.chain_id, Finality.parse(named.finality))
+        pin = read_pin(named.trust)
+        return proven_view(rpc, named.url.split(), named.comet.split(), pin, named.contract, named.chain_id)
+    except ChainMismatchError as error:  # nothing was judged: never the exit code of "invalid"
+        detail = error.detail
+        if isinstance(error, ContractMissingError):
+            detail = f"There is no contract at {named.contract}"
+        remedy = "Compare --chain, --chain-id and --contract with what the consortium published"
+        raise UsageError(detail, where=error.where, remedy=remedy) from error
 
 
 def _configured(session: Session, named: _Named) -> _Named:

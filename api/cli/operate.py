@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from api.cli.consortium import chain_key
 from api.cli.context import Session, command, table
 from api.cli.errors import Exit, UsageError
 from api.cli.folder import LogCard
@@ -112,7 +113,7 @@ class _ChainHand:
 @contextmanager
 def _chain_hand(session: Session, admin: Path) -> Iterator[_ChainHand]:
     # The chain's libraries take a second to load: for these commands only.
-    from node.chain.accounts import Role, account_address, as_chain_signer  # noqa: PLC0415
+    from node.chain.accounts import Role, account_address  # noqa: PLC0415
     from node.chain.deploy import Deployer  # noqa: PLC0415
     from node.chain.endpoints import connect  # noqa: PLC0415
 
@@ -124,9 +125,7 @@ def _chain_hand(session: Session, admin: Path) -> Iterator[_ChainHand]:
     addresses = [account_address(config, role) for role in (Role.SENDER, Role.AUTHORISER)]
     rpc = connect(chain.url, timeout=chain.timeout)
     try:
-        deployer = Deployer(
-            rpc, as_chain_signer(session.key(admin)), gas_price=chain.fixed_gas_price, chain_id=chain.chain_id
-        )
+        deployer = Deployer(rpc, chain_key(session, admin), gas_price=chain.fixed_gas_price, chain_id=chain.chain_id)
         yield _ChainHand(deployer, chain.contract, bytes.fromhex(card.log_id), card, *addresses)
     finally:
         rpc.close()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from api.cli.consortium import chain_key
 from api.cli.context import Session, command
 from api.cli.errors import Exit, UsageError, report
 from api.cli.options import KeyFile
@@ -63,10 +64,8 @@ def send(
 
     --key is a key of a chain account that can pay for the transaction: tial key new --suite secp256k1.
     """
-    from node.chain.accounts import as_chain_signer  # noqa: PLC0415 - heavy, and for this command only
-
     statement = _statement(file)
-    opened = _chain(session, chain, chain_id, contract, as_chain_signer(session.key(key)))
+    opened = _chain(session, chain, chain_id, contract, chain_key(session, key))
     opened.check()
     log_id = _log_of(statement)
     block, when = opened.requested(log_id, statement.leaf)

@@ -6,11 +6,12 @@ the node's homes lie in the folder of the file: a home that leads out of it is r
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from ledger.errors import MalformedError
 
@@ -79,7 +80,7 @@ def read_description(folder: Path) -> Description:
     path = folder / FILE
     try:
         with path.open("rb") as stream:
-            return _parse(json.loads(stream.read(_MAX_SIZE)))
+            return _parse(orjson.loads(stream.read(_MAX_SIZE)))
     except FileNotFoundError as error:
         raise MalformedError(
             "no network was made here", where=str(path), remedy="Make one: tial chain up --bft"

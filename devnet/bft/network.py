@@ -297,7 +297,7 @@ class BftNetwork:
 
 def _check(what: str, value: int, least: int, most: int) -> None:
     if not least <= value <= most:
-        raise MalformedError(f"{value} {what}: must be between {least} and {most}", where=what)
+        raise MalformedError(f"{value} is not between {least} and {most}", where=what)
 
 
 def _joined(values: Sequence[object]) -> str:

@@ -12,7 +12,7 @@ imported when first needed: the light install can name chain keys and check sign
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ledger.crypto import digests, sec1
 from ledger.crypto.keccak import keccak256

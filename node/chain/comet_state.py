@@ -11,7 +11,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from math import inf
 from typing import Final, NamedTuple, TypeVar
 
 from ledger.errors import MalformedError
@@ -36,13 +35,18 @@ _WORD: Final = 32
 
 
 class ProvenState:
-    """What a contract's account held under one verified header: each value is asked for once, and proven."""
+    """What a contract's account held under one verified header: each value is asked for once, and proven.
 
-    def __init__(self, rpc: CometRpc, link: Link, contract: bytes) -> None:
+    `known` is of the same header and contract: what was proven there is taken from it. `proofs` holds what was read
+    here, in its order.
+    """
+
+    def __init__(self, rpc: CometRpc, link: Link, contract: bytes, known: ProvenState | None = None) -> None:
         self.rpc = rpc
         self.link = link
         self.contract = contract
         self.proofs: dict[bytes, Proof] = {}
+        self._known = known
         self.store: Existence | None = None
         """Leads from the header's `app_hash` to the root of the store; None before the first value."""
 
@@ -66,7 +70,10 @@ class ProvenState:
         return None if isinstance(proof, Absence) else proof.value
 
     def _prove(self, key: bytes) -> Proof:
-        header = self.link.header
+        header, known = self.link.header, self._known
+        if known is not None and key in known.proofs:
+            self.store = known.store
+            return known.proofs[key]
         entry, store = self.rpc.prove(key, self.block)
         try:
             if store.key != STORE or store_root(store) != header.app_hash:
@@ -113,6 +120,7 @@ class CometNodes:
         self.clock = clock
         self._rpcs = [CometRpc(url, timeout=timeout) for url in self.urls]
         self._until = [0.0] * len(self._rpcs)
+        self._failed = [0.0] * len(self._rpcs)
 
     def apart(self) -> CometNodes:
         """Open other connections to the same nodes, with the same trust, for another thread."""
@@ -137,7 +145,7 @@ class CometNodes:
         """
         found: dict[int, Link] = {}
         failures: dict[int, Exception] = {}
-        with self._bounded():
+        with self.bounded():
             for at in self._turn(first):
                 try:
                     found[at] = self.trust.advance(self._rpcs[at], self._rpcs[at].commit())
@@ -154,13 +162,15 @@ class CometNodes:
         if isinstance(failures.get(first), (ChainUnprovenError, ChainMismatchError)):
             complaint = str(failures[first])
         elif first in found and first != best:
-            complaint = f"it stands still; block {found[best].header.height} is known elsewhere"
+            late = found[best].header.seconds - found[first].header.seconds
+            if late > self.still / 2:  # less may come from a clock that is wrong, or blocks that are far apart
+                complaint = f"it stands still; block {found[best].header.height} is known elsewhere"
         return Newest(found[best], self._rpcs[best], complaint)
 
     def at(self, height: int, first: int = 0) -> tuple[Link, CometRpc]:
         """The verified header of a height up to the newest known, and a node that has it; errors as `newest`."""
         failures: dict[int, Exception] = {}
-        with self._bounded():
+        with self.bounded():
             for at in self._turn(first):
                 rpc = self._rpcs[at]
                 try:
@@ -176,27 +186,33 @@ class CometNodes:
         self._rest(self._rpcs.index(rpc), error)
 
     def _turn(self, first: int) -> list[int]:
-        """All nodes: `first` and those after it, then those that failed lately."""
+        """All nodes: `first` and those after it, then those that rest, the one whose failure is longest ago first."""
         count, now = len(self._rpcs), time.monotonic()
-        return sorted(((first + step) % count for step in range(count)), key=lambda at: self._until[at] > now)
+        return sorted(
+            ((first + step) % count for step in range(count)),
+            key=lambda at: self._failed[at] if self._until[at] > now else 0.0,
+        )
 
     @contextmanager
-    def _bounded(self) -> Iterator[None]:
-        """Keep all that is asked within some time, however many nodes there are."""
-        end = time.monotonic() + LAPS * self.timeout
-        for rpc in self._rpcs:
-            rpc.end = end
+    def bounded(self) -> Iterator[None]:
+        """Keep all that is asked within some time, however many nodes there are; inside another, within its time."""
+        before = self._rpcs[0].end
+        self._let_end(min(before, time.monotonic() + LAPS * self.timeout))
         try:
             yield
         finally:
-            for rpc in self._rpcs:
-                rpc.end = inf
+            self._let_end(before)
+
+    def _let_end(self, end: float) -> None:
+        for rpc in self._rpcs:
+            rpc.end = end
 
     def _rest(self, at: int, error: Exception) -> None:
         lied, now = isinstance(error, (ChainUnprovenError, ChainMismatchError)), time.monotonic()
         if lied and self._until[at] < now:
             place = self._rpcs[at].place
             log.warning("a node of the chain is not believed", extra={"place": place, "error": str(error)})
+        self._failed[at] = now
         self._until[at] = now + (CONDEMNED_REST if lied else REST)
 
     def _verdict(self, failures: dict[int, Exception]) -> Exception:

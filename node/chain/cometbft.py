@@ -242,9 +242,9 @@ class CometChain(EvmChain):
             time.sleep(0.1)
         known = state.link.header.last_block_hash if block == state.block else _ZERO
         if told[1] and known not in (_ZERO, told[0]):
-            reason = f"its event of the anchor at size {size} is in another block {block} than the validators signed"
-            self.rpc.condemn(reason)
-            raise ChainUnprovenError(reason, where=self.rpc.place)
+            raise self._lied(
+                f"its event of the anchor at size {size} is in another block {block} than the validators signed"
+            )
         return told
 
     def requested(self, log: bytes, leaf_hash: bytes) -> tuple[int, int]:
@@ -319,18 +319,34 @@ class CometChain(EvmChain):
 
     def scan(self, log: bytes, first_block: int = 0) -> Iterator[Anchored]:
         """List the anchors of a log: where the node's events say they are, what storage proves; see Chain.scan."""
+        size = 0
         for told in super().scan(log, first_block):
+            if told.size <= size:
+                raise self._lied(f"its event of an anchor at size {told.size} comes after that at size {size}")
+            size = told.size
             _, root, meta = self._under(partial(_anchor_of, log=log, size=told.size))
             if (root, meta.block, meta.sender) != (told.root, told.block, unhex(told.sender, 20)):
-                reason = f"its event of an anchor at size {told.size} is not what the contract holds"
-                self.rpc.condemn(reason)
-                raise ChainUnprovenError(reason, where=self.rpc.place)
+                raise self._lied(f"its event of an anchor at size {told.size} is not what the contract holds")
             yield Anchored(told.size, root, meta.block, meta.time, told.sender, told.tx)
+
+    def _scannable(self) -> int:
+        """As far as blocks are signed: a made-up number would have us look for ever."""
+        return min(self._latest(), self.final_block())
+
+    def _lied(self, reason: str) -> ChainUnprovenError:
+        """Leave the JSON-RPC node in use, which contradicts what is proven; the error to raise."""
+        error = ChainUnprovenError(reason, where=self.rpc.place)
+        self.rpc.condemn(reason)
+        return error
 
     # --- under which header -------------------------------------------------------------------------------------------
 
     def _under(self, read: Callable[[ProvenState], T], height: int | None = None) -> T:
         """Read under the newest header, or that of a height; where a node fails or lies, with another."""
+        with self.comets.bounded():
+            return self._tried(read, height)
+
+    def _tried(self, read: Callable[[ProvenState], T], height: int | None) -> T:
         left = len(self._urls)
         while True:
             left -= 1
@@ -359,6 +375,9 @@ class CometChain(EvmChain):
         newest = self.comets.trust.newest
         if newest is None or height > newest.header.height:
             self._newest()
+        state = self._state
+        if state is not None and state.link.header.height == height:
+            return ProvenState(state.rpc, state.link, self._contract, state)
         link, rpc = self.comets.at(height, self._used())
         return ProvenState(rpc, link, self._contract)
 

@@ -26,8 +26,8 @@ from node.chain.protocol import (
     ChainSigner,
     ChainUnavailableError,
     ContractMissingError,
-    TransactionRefusedError,
 )
+from node.chain.rehearsal import rehearse
 from node.chain.rpc import Rpc, RpcError, quantity, unhex
 
 ADDRESS: Final = "0x0000000000000000000000000000000000000C05"
@@ -180,12 +180,7 @@ class Consortium:
         )
 
     def _rehearse(self, sender: str, data: bytes) -> None:
-        """Try a call on the latest state, so that a refusal has its name: a failed transaction has none."""
-        try:
-            self.rpc.call("eth_call", {"from": sender, "to": self.address, "data": "0x" + data.hex()}, "latest")
-        except RpcError as error:
-            name = self.artifact.errors.get(error.data[:4])
-            raise TransactionRefusedError(name or "reverted", name or error.message, where=self.rpc.place) from error
+        rehearse(self.rpc, self.artifact, sender, self.address, data)
 
     def _outcome(self, signer: ChainSigner, call: bytes, tx: bytes, receipt: dict[str, object]) -> Act:
         """Read from a receipt what the confirmation came to."""

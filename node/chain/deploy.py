@@ -20,6 +20,7 @@ from ledger.store.durable import replace_file
 from node.chain import transactions
 from node.chain.artifact import ROLES, Artifact, load_artifact, role
 from node.chain.protocol import FLAG_SEALED, ChainMismatchError, ChainSigner
+from node.chain.rehearsal import rehearse
 from node.chain.rpc import Rpc, quantity, unhex
 
 FORMAT = "tial-deployment-v1"
@@ -177,6 +178,8 @@ class Deployer:
         return int.from_bytes(unhex(self.rpc.call("eth_call", call, "latest"), 32), "big") == 1
 
     def _transact(self, to: str | None, data: bytes) -> tuple[bytes, dict[str, object]]:
+        if to is not None:
+            rehearse(self.rpc, self.artifact, self.admin.address, to, data)
         return transactions.transact(
             self.rpc,
             self.admin,

@@ -341,10 +341,14 @@ class EvmChain:
 
     def scan(self, log: bytes, first_block: int = 0) -> Iterator[Anchored]:
         """List the anchors of a log from raw logs, some thousand blocks at a time; see Chain.scan."""
-        latest = self._latest()
+        latest = self._scannable()
         for first in range(first_block, latest + 1, SCAN_STEP):
             for entry in self._logs(first, min(first + SCAN_STEP - 1, latest), log, None):
                 yield self._decode(entry, log)
+
+    def _scannable(self) -> int:
+        """The newest block in which anchors are looked for."""
+        return self._latest()
 
     def _origin(self, log: bytes, size: int, root: bytes, block: int) -> tuple[bytes, bytes, int, int]:
         """Block hash, transaction, gas and fee of the event that tells of this very anchor."""

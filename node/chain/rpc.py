@@ -191,11 +191,13 @@ def place_of(url: str) -> str:
         parts = urlsplit(url)
     except ValueError:
         return "an address that is none"
+    if not (parts.scheme and parts.netloc):
+        return "an address without scheme and host"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def shown(value: object, most: int = 80) -> str:
-    """What a stranger sent, for an error's text: lists and objects by their kind, they may be nested too deep for it."""
+    """What a stranger sent, for an error's text; lists and objects only by their kind: they may be nested very deep."""
     return str(value)[:most] if isinstance(value, str | int | float | None) else f"a {type(value).__name__}"
 
 

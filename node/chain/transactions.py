@@ -187,7 +187,13 @@ def transact(
     offer = fees(rpc, price)
     nonce = next_nonce(rpc, signer.address)
     transaction = sign(signer, chain_id=chain_id, nonce=nonce, gas=gas, offer=offer, to=to, data=data)
-    send(rpc, transaction.raw)
+    try:
+        send(rpc, transaction.raw)
+    except TransactionRefusedError as error:
+        if error.reason != "insufficient-funds":
+            raise
+        remedy = f"Give {signer.address} funds; where gas is free, offer nothing for it"
+        raise TransactionRefusedError(error.reason, error.detail, where=error.where, remedy=remedy) from error
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         known = rpc.call("eth_getTransactionByHash", "0x" + transaction.hash.hex())

@@ -106,6 +106,7 @@ def test_anvil_killed_again_and_again_never_ends_anchoring(world: World) -> None
         time.sleep(0.03 * turn)
         os.kill(world.chain.status().anvil, signal.SIGKILL)
         assert worker.anchor_now(20).size == 10 * turn
+    world.chain.start()  # the last one may have been killed after its anchor was final
     assert world.backend().head(world.log.id).size == 40
 
 
@@ -219,6 +220,23 @@ def test_a_node_restarted_between_keeping_and_sending_sends_the_same_transaction
     assert record.tx == kept.attempts[0].hash
     assert worker.status().resent_total == 1
     assert worker.status().sent_total == 0
+
+
+def test_what_became_of_earlier_transactions_does_not_slow_the_next_one_down(world: World) -> None:
+    worker, pauses = world.worker(), []
+    for size in range(3, 9):
+        world.log.publish(size)
+        call(world.chain.url, "evm_setAutomine", False)  # noqa: FBT003 - positional
+        worker.turn()
+        kept = Outbox(world.outbox, world.log.id).pending()
+        assert kept is not None
+        call(world.chain.url, "anvil_dropTransaction", "0x" + kept.attempts[0].hash.hex())
+        pauses.append(worker.turn())  # a chain may know a transaction a moment after it took it: it is sent again
+        call(world.chain.url, "evm_setAutomine", True)  # noqa: FBT003 - positional
+        call(world.chain.url, "evm_mine")
+        wait_until(lambda: worker.turn() >= 0 and worker.status().pending_size == 0)
+    assert worker.status().resent_total == 6
+    assert len(set(pauses)) == 1
 
 
 def test_a_transaction_that_no_block_takes_is_replaced_by_a_dearer_one(world: World) -> None:

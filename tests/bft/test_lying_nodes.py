@@ -156,11 +156,10 @@ def test_where_all_nodes_lie_nothing_is_final_and_the_reason_is_told(log: Anchor
             anchored = log.status(node)["anchored_size"]
             for pair in pairs:
                 pair.comet.rewrite("commit", lie)
-            size = log.grow(node, 3)
             status = log.until(node, lambda status: status["state"] == "chain-down")
             assert reason in status["last_error"]
             log.grow(node, 3)
-            time.sleep(1)
+            time.sleep(2)
             assert log.status(node)["anchored_size"] == anchored
             assert [each.size for each in log.on_chain()][-1] == anchored, "nor is anything sent on their word"
             for pair in pairs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -171,6 +172,30 @@ def test_anchors_are_listed_where_storage_bears_them_out(nodes: Nodes) -> None:
         list(chain.scan(LOG))
 
 
+def test_a_look_and_the_evidence_after_it_ask_for_each_value_once(nodes: Nodes) -> None:
+    chain, (node,) = nodes()
+    chain.check()
+    chain.head(LOG)
+    node.asked.clear()
+    proven = chain.prove(LOG, 9, block=chain.final_block())
+    assert check_chain_evidence(proven.evidence, policy(), LOG).size == 9
+    assert node.asked == ["commit", "abci_query"], "only the anchor's time was not read before"
+
+
+def test_anchors_are_looked_for_only_where_blocks_are_signed(nodes: Nodes) -> None:
+    chain, (node,) = nodes()
+    node.rewrites["eth_blockNumber"] = lambda _: hex(1 << 60)
+    assert [found.size for found in chain.scan(LOG)] == [9]
+    assert node.asked.count("eth_getLogs") == 1
+
+
+def test_an_event_told_again_and_again_is_a_lie(nodes: Nodes) -> None:
+    chain, (node,) = nodes()
+    node.rewrites["eth_getLogs"] = lambda logs: logs * 1_000
+    with pytest.raises(ChainUnprovenError, match="comes after"):
+        list(chain.scan(LOG))
+
+
 # --- another chain or contract ----------------------------------------------------------------------------------------
 
 
@@ -303,6 +328,28 @@ def test_another_node_is_heard_in_the_place_of_a_liar(lie: Callable[[CometNode],
     assert chain.head(LOG).block == 42
 
 
+def test_those_who_lied_once_are_heard_before_one_that_fails_now(nodes: Nodes) -> None:
+    chain, made = nodes(MadeChain(42), MadeChain(42), MadeChain(42))
+    chain.check()
+    for liar in made[:2]:
+        liar.rewrites["commit"] = other_state
+        for node in made:
+            node.chain.height += 1
+        chain.head(LOG)
+        liar.rewrites.clear()
+        chain.check()
+    assert [node.used for node in chain.nodes()] == [False, False, True]
+    silence(made[2])
+    for node in made:
+        node.chain.height += 1
+    assert chain.head(LOG).size == 9
+
+
+def other_state(answer: Any) -> Any:
+    signed = answer["signed_header"]
+    return {"signed_header": signed | {"header": signed["header"] | {"app_hash": "AB" * 32}}}
+
+
 def test_a_liar_is_left_by_transactions_too(nodes: Nodes) -> None:
     chain, (liar, _) = nodes(MadeChain(42), MadeChain(42))
     chain.check()
@@ -354,6 +401,28 @@ def test_the_node_with_the_newest_header_is_used_when_one_stands_still(nodes: No
     chain.check()
     assert [node.used for node in chain.nodes()] == [False, True]
     assert first.asked.count("commit") >= 2
+
+
+def test_a_clock_that_is_ahead_makes_no_node_a_liar(nodes: Nodes, clock: Clock) -> None:
+    chain, (first, second) = nodes(MadeChain(42), MadeChain(42))
+    chain.check()
+    clock.now, second.chain.height = BEGAN + 200, 43  # which was asked a moment later
+    found = chain.head(LOG)
+    assert (found.block, found.halted) == (42, True)
+    first.chain.height = 43
+    chain.check()
+    assert next((node.used, node.state) for node in chain.nodes()) == (True, "well")
+    assert chain.switches == 0
+
+
+def test_slow_nodes_together_have_the_time_of_one_question(nodes: Nodes) -> None:
+    chain, made = nodes(*(MadeChain(42) for _ in range(3)))
+    for node in made:
+        node.rewrites["abci_query"] = lambda honest: time.sleep(0.9) or honest
+    begin = time.monotonic()
+    with pytest.raises(ChainUnavailableError):
+        chain.head(LOG)
+    assert time.monotonic() - begin < 2.7
 
 
 def test_nodes_that_are_all_gone_say_so_in_time(nodes: Nodes) -> None:

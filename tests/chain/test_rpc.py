@@ -188,6 +188,16 @@ def test_anything_else_is_refused_by_name(value: object) -> None:
         assert value.startswith("0x")
 
 
+def test_what_is_nested_too_deep_to_be_shown_is_no_answer(node: Callable[[Answer], str]) -> None:
+    deep = b"[" * 1_000 + b"]" * 1_000
+    found = JsonRpc(node(reply(b'{"id":$ID,"result":' + deep + b"}"))).call("eth_chainId")
+    for read in (quantity, unhex):
+        with pytest.raises(ChainUnavailableError, match="a list"):
+            read(found)
+    with pytest.raises(RpcError, match="a list"):
+        JsonRpc(node(reply(b'{"id":$ID,"error":{"message":' + deep + b"}}"))).call("eth_chainId")
+
+
 @pytest.mark.parametrize("value", ["0x", "0x1_0", "0x 1", "10", "-0x1", "0x" + "f" * 17, "0x" + "0" * 65])
 def test_odd_quantities_are_refused(value: str) -> None:
     with pytest.raises(ChainUnavailableError):

@@ -63,3 +63,6 @@ def test_a_bft_network_needs_its_program_and_the_error_says_how_to_get_it(
     for command in (("kill", 0), ("restart", 0), ("status", "--network", tmp_path), ("add-node",)):
         assert "no network was made" in tial("chain", *command, *config).json["detail"]
     assert tial("chain", "validator", "list", *config).code == 2
+    mistyped = tial("chain", "up", "--bft", "--network", tmp_path / "netwrok", *config)
+    assert (mistyped.code, mistyped.json["where"]) == (2, "--network")
+    assert not (tmp_path / "netwrok").exists()

@@ -76,6 +76,22 @@ def test_what_cannot_be_is_refused_before_anything_is_sent(
     assert "contract" not in (site.folder / "tial.toml").read_text().partition("[chain]")[2]
 
 
+def test_a_key_without_the_contracts_roles_is_told_so_and_the_contract_is_not_remembered(
+    tmp_path: Path, chain: EmbeddedChain
+):
+    first, second = Site(tmp_path / "e", chain, "e"), Site(tmp_path / "f", chain, "f")
+    contract = first.deploy(chain).json["contract"]
+    sender = second.folder / "keys/anchor-sender.key"
+    given = ("chain", "deploy", chain.url, "--contract", contract, *second.config, "--key")
+    refused = tial(*given, sender)
+    assert (refused.code, refused.json["error"]) == (1, "no-role")
+    assert "does not have the contract's" in refused.json["detail"]
+    assert not (second.folder / "deployment.json").exists()
+    refused = tial(*given, second.folder / "keys/root-1.key")
+    assert refused.code == 1, "3 would say that the node refuses to start"
+    assert "secp256k1" in refused.json["detail"]
+
+
 def test_a_record_of_another_chain_is_not_overwritten(tmp_path: Path, chain: EmbeddedChain):
     site = Site(tmp_path / "d", chain, "d")
     assert site.deploy(chain).code == 0
