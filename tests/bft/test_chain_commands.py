@@ -52,7 +52,7 @@ def test_a_log_joins_and_its_node_anchors(network: BftNetwork, member: Member) -
     assert chain.consortium == network.description.consortium
     trust = json.loads((member.folder / chain.trust).read_bytes())
     assert (trust["format"], trust["chain_name"], trust["height"]) == ("tial-chain-trust-v1", "tial-bft-1", 1)
-    assert [entry["key"] for entry in trust["validators"]] == [node.key.hex() for node in network.description.nodes[:4]]
+    assert {entry["key"] for entry in trust["validators"]} == {node.key.hex() for node in network.description.nodes[:4]}
     assert trust["time"] > 1_600_000_000
     with running(member.config) as node:
         anchored = tial("anchor", "now", "--config", member.config, "--url", node.url, "--json")
@@ -134,7 +134,7 @@ def test_several_administrators_confirm_one_after_the_other(
         assert member.ok("anchorer", "add", account, "--key", mine)["missing"] == 1, "each counts once"
         stranger = development_key(tmp_path, "stranger")
         refused = member.run("anchorer", "add", account, "--key", tmp_path / f"{stranger.name}.json")
-        assert refused.code == 2
+        assert refused.code == 1
         assert member.ok("anchorer", "add", account, "--key", theirs)["executed"]
     finally:
         back = member.ok("admin", "set", first.address, "--threshold", 1, "--key", mine, "--key", theirs)
