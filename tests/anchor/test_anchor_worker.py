@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import threading
@@ -12,6 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
+from devnet.processes import send_signal
 from devnet.rpc import call
 from ledger.crypto import secp256k1
 from ledger.errors import LedgerError, UnavailableError
@@ -101,12 +101,13 @@ def test_a_lost_outbox_is_rebuilt_from_the_chain(world: World) -> None:
 def test_anvil_killed_again_and_again_never_ends_anchoring(world: World) -> None:
     worker = world.running(on_final=lambda _: world.chain.save())
     for turn in range(1, 5):
+        world.chain.start()  # the last one may have been killed after its anchor was final
         world.log.publish(10 * turn)
         worker.wake()
         time.sleep(0.03 * turn)
-        os.kill(world.chain.status().anvil, signal.SIGKILL)
+        send_signal(world.chain.folder / "anvil.pid", signal.SIGKILL)
         assert worker.anchor_now(20).size == 10 * turn
-    world.chain.start()  # the last one may have been killed after its anchor was final
+    world.chain.start()
     assert world.backend().head(world.log.id).size == 40
 
 

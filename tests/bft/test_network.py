@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import re
 import signal
 import socket
@@ -14,6 +13,7 @@ import pytest
 
 from devnet.bft.network import BftNetwork
 from devnet.locks import is_held
+from devnet.processes import send_signal
 from devnet.rpc import call
 from ledger.crypto import secp256k1
 from ledger.errors import MalformedError, UnavailableError
@@ -180,7 +180,7 @@ def test_a_node_of_another_evm_chain_id_refuses_to_start(network: BftNetwork) ->
 
 def test_the_supervisor_starts_a_crashed_node_again(network: BftNetwork) -> None:
     before = network.status().nodes[1]
-    os.kill(before.pid, DEAD)
+    send_signal(network.folder / before.name / "process.pid", DEAD)
     wait_until(lambda: network.status().nodes[1].pid not in {0, before.pid})
     wait_until(lambda: network.status().nodes[1].state == "growing")
     assert network.status().nodes[1].restarts == before.restarts + 1
@@ -188,7 +188,7 @@ def test_the_supervisor_starts_a_crashed_node_again(network: BftNetwork) -> None
 
 def test_a_killed_supervisor_leaves_the_nodes_alone_and_the_next_takes_them_over(network: BftNetwork) -> None:
     lock = network.folder / "supervisor.pid"
-    os.kill(int(lock.read_text()), DEAD)
+    send_signal(lock, DEAD)
     wait_until(lambda: not is_held(lock))
     before = [node.pid for node in network.status().nodes]
     grow(network)
@@ -196,7 +196,7 @@ def test_a_killed_supervisor_leaves_the_nodes_alone_and_the_next_takes_them_over
         network.restart(0)
     network.start()
     assert [node.pid for node in network.status().nodes] == before
-    os.kill(before[2], DEAD)
+    send_signal(network.folder / network.status().nodes[2].name / "process.pid", DEAD)
     wait_until(lambda: network.status().nodes[2].pid not in {0, before[2]})
 
 

@@ -16,6 +16,7 @@ from devnet.embedded.binary import AnvilNotFoundError, find_anvil
 from devnet.embedded.chain import EmbeddedChain
 from devnet.embedded.snapshots import SnapshotStore
 from devnet.locks import is_held
+from devnet.processes import send_signal
 from devnet.rpc import call
 from ledger.errors import CorruptError, KeyFileError, LedgerError, UnavailableError
 
@@ -75,7 +76,7 @@ def test_a_killed_anvil_is_started_again_with_what_was_saved(chain: EmbeddedChai
     for restarts in range(1, 4):
         head = mine(chain)
         chain.save()
-        os.kill(chain.status().anvil, signal.SIGKILL)
+        send_signal(chain.folder / "anvil.pid", signal.SIGKILL)
         wait_until(lambda n=restarts: chain.status().restarts == n and chain.status().state == "running")
         assert int(call(chain.url, "eth_blockNumber"), 16) == head
     assert chain.status().supervisor == before.supervisor
@@ -87,7 +88,7 @@ def test_the_supervisor_saves_new_blocks_by_itself(chain: EmbeddedChain) -> None
     saved = chain.status().saved
     head = mine(chain)
     wait_until(lambda: chain.status().saved != saved)
-    os.kill(chain.status().anvil, signal.SIGKILL)
+    send_signal(chain.folder / "anvil.pid", signal.SIGKILL)
     wait_until(lambda: chain.status().restarts == 1 and chain.status().state == "running")
     assert int(call(chain.url, "eth_blockNumber"), 16) == head
 
@@ -97,7 +98,7 @@ def test_kills_during_writing_never_leave_a_state_that_cannot_be_loaded(chain: E
     for restarts in range(1, 9):
         mine(chain, 50)
         time.sleep(0.013 * restarts)
-        os.kill(chain.status().anvil, signal.SIGKILL)
+        send_signal(chain.folder / "anvil.pid", signal.SIGKILL)
         wait_until(lambda n=restarts: chain.status().restarts == n and chain.status().state == "running")
     assert mine(chain) > 0
 
@@ -106,7 +107,7 @@ def test_a_killed_supervisor_leaves_an_anvil_that_the_next_start_ends(chain: Emb
     first = chain.start()
     head = mine(chain)
     chain.save()
-    os.kill(first.supervisor, signal.SIGKILL)
+    send_signal(chain.folder / "supervisor.pid", signal.SIGKILL)
     wait_until(lambda: not is_held(chain.folder / "supervisor.pid"))
     assert chain.status().state == "stopped"
     assert chain.status().anvil == first.anvil
@@ -118,7 +119,7 @@ def test_a_killed_supervisor_leaves_an_anvil_that_the_next_start_ends(chain: Emb
 
 def test_stop_ends_the_anvil_of_a_killed_supervisor(chain: EmbeddedChain) -> None:
     first = chain.start()
-    os.kill(first.supervisor, signal.SIGKILL)
+    send_signal(chain.folder / "supervisor.pid", signal.SIGKILL)
     wait_until(lambda: not is_held(chain.folder / "supervisor.pid"))
     chain.stop()
     wait_until(lambda: not alive(first.anvil))

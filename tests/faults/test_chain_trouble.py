@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import random
 import shutil
 import signal
@@ -23,6 +22,7 @@ import pytest
 
 from devnet.embedded.binary import AnvilNotFoundError, find_anvil
 from devnet.embedded.chain import EmbeddedChain
+from devnet.processes import send_signal
 from ledger.crypto import secp256k1
 from ledger.errors import CorruptError, MalformedError, RefusedStartError
 from ledger.log.tree import leaf_hash
@@ -220,9 +220,7 @@ def test_node_and_chain_killed_again_and_again_end_with_all_of_it_anchored(ancho
 
 
 def kill_anvil(chain: EmbeddedChain) -> None:
-    pid = chain.status().anvil
-    if pid > 1:
-        os.kill(pid, signal.SIGKILL)
+    send_signal(chain.folder / "anvil.pid", signal.SIGKILL)
 
 
 def test_anchors_that_the_chain_lost_are_made_again(anchoring: Anchoring):
