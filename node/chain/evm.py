@@ -171,8 +171,17 @@ class EvmChain:
     def _head_at(self, block: int, log: bytes) -> Head:
         size, time, sealed, flags = self._view(block, "head", ("uint64", "uint40", "uint64", "uint8"), log)
         (root,) = self._view(block, "root", ("bytes32",), log, size)
+        if size and root == bytes(32):
+            raise self._torn(block)
         _, authoriser = self._view(block, "logs", ("bytes32", "address"), log)
         return Head(size, root, time, sealed, flags, block, to_checksum_address(authoriser))
+
+    def _torn(self, block: int) -> ChainUnavailableError:
+        """Words of an anchor that the contract writes in one step, not all there: no contradiction, but a bad read.
+
+        A node may answer for its newest block while it already carries out the next one.
+        """
+        return ChainUnavailableError(f"the node answered out of two states for block {block}", where=self.rpc.place)
 
     def authorisation_payload(self, log: bytes, size: int, root: bytes) -> bytes:
         """EIP-712 encoding for this chain and contract; see Chain.authorisation_payload."""
@@ -249,6 +258,8 @@ class EvmChain:
             return None
         # A log's root at size 1 is written by its registration, not by an anchor.
         block, time, sender = self._view(latest, "meta", ("uint56", "uint40", "address"), log, size)
+        if size > 1 and not block:
+            raise self._torn(latest)
         block_hash, tx, gas, fee = self._origin(log, size, root, block) if block else (bytes(32), b"", 0, 0)
         return AnchorEvidence(
             identity=self.identity,

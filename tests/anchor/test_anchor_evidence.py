@@ -171,6 +171,7 @@ def test_evidence_of_an_anchor_that_the_chain_lost_is_not_given_out(world: World
     worker = world.running()
     anchor(world, worker, 5)
     anchor(world, worker, 9)
+    worker.stop()  # else it finds the anchor again
     outbox = Outbox(world.outbox, world.log.id)
     assert outbox.evidence(9) is not None
     assert outbox.lose_above(5) == 1

@@ -94,6 +94,27 @@ def test_a_node_that_swallows_transactions_is_left(world: World, two: list[Lying
     assert len(list(world.backend().scan(world.log.id))) == 1
 
 
+@pytest.mark.parametrize("word", ["root", "meta"])
+def test_an_answer_out_of_two_states_is_no_contradiction(world: World, two: list[LyingRpc], word: str) -> None:
+    """A node carries out a block while it answers for the one before: the first words are new, the last ones old."""
+    selector = world.backend().artifact.encode(word, world.log.id, 5).hex()
+    torn = []
+
+    def lag(asked: Answer, answer: Answer) -> Answer:
+        if not asked["params"][0]["data"].endswith(selector) or int(answer["result"], 16) == 0 or torn:
+            return answer
+        torn.append(asked)
+        return answer | {"result": words(0, 0, 0)}
+
+    two[0].rewrite("eth_call", lag)
+    worker = world.running(chain=over(world, JsonRpc(two[0].url, timeout=3)))
+    world.log.publish(5)
+    record = worker.anchor_now(20)
+    assert (record.size, len(torn)) == (5, 1)
+    assert record.block > 0
+    assert not list((world.outbox / "disputes").iterdir())
+
+
 def test_an_answer_nested_very_deep_is_none(world: World, two: list[LyingRpc]) -> None:
     deep = b'{"jsonrpc":"2.0","id":$ID,"result":' + b"[" * 1_000 + b"]" * 1_000 + b"}"
     two[0].answer(deep, "eth_chainId", "eth_blockNumber")
