@@ -24,7 +24,8 @@ from node.chain.comet_trust import pin_document
 from node.chain.consortium import MAY_SEND, Consortium
 from node.chain.deploy import Deployer, Deployment
 from node.chain.endpoints import connect
-from node.chain.protocol import ChainSigner
+from node.chain.listing import call_of
+from node.chain.protocol import ChainSigner, ChainUnavailableError
 from node.chain.rpc import Rpc
 from node.config import COMETBFT
 
@@ -60,7 +61,27 @@ def take_in(
         LedgerError: the keys in the network's folder are too few for the sender's right.
 
     """
-    description = network.description
+    deployment = admit(network, log, note, redeploy=redeploy)
+    document = orjson.dumps(pin_document(genesis_pin(network)), option=orjson.OPT_INDENT_2)
+    replace_file(folder / TRUST, document + b"\n")
+    return {
+        "kind": COMETBFT,
+        "url": " ".join(network.eth_urls),
+        "comet": " ".join(network.comet_urls),
+        "chain_id": deployment.chain_id,
+        "contract": deployment.contract,
+        "consortium": network.description.consortium,
+        "trust": TRUST,
+        "gas_price": 0,
+        "finality": "included",
+        "first_block": deployment.block,
+    }
+
+
+def admit(
+    network: BftNetwork, log: LogOnChain, note: Callable[[str], None] = lambda _: None, *, redeploy: bool = False
+) -> Deployment:
+    """Deploy the contract where there is none, let the log's sender anchor, register the log; raises as `take_in`."""
     with network.administration(), opened(network.eth_urls) as rpc:
         deployer = Deployer(rpc, network.deployer().signer, gas_price=0)
         path = network.folder / DEPLOYMENT
@@ -73,20 +94,7 @@ def take_in(
         deployer.admit(
             deployment.contract, log=log.log_id, origin=log.origin, sender=log.sender, authoriser=log.authoriser
         )
-    document = orjson.dumps(pin_document(genesis_pin(network)), option=orjson.OPT_INDENT_2)
-    replace_file(folder / TRUST, document + b"\n")
-    return {
-        "kind": COMETBFT,
-        "url": " ".join(network.eth_urls),
-        "comet": " ".join(network.comet_urls),
-        "chain_id": deployment.chain_id,
-        "contract": deployment.contract,
-        "consortium": description.consortium,
-        "trust": TRUST,
-        "gas_price": 0,
-        "finality": "included",
-        "first_block": deployment.block,
-    }
+    return deployment
 
 
 def genesis_pin(network: BftNetwork) -> CometTrust:
@@ -111,7 +119,10 @@ def standing(rpc: Rpc, path: Path, *, redeploy: bool) -> Deployment | None:
 
 
 def let_send(network: BftNetwork, rpc: Rpc, account: str, note: Callable[[str], None]) -> None:
-    """Give an account the right to send, by the administrators' keys in the network's folder."""
+    """Give an account the right to send, by the administrators' keys in the network's folder.
+
+    LedgerError where they are too few; what others then have to do is its remedy.
+    """
     description = network.description
     consortium = Consortium(rpc, description.evm_chain_id, address=description.consortium, gas_price=0)
     consortium.check()
@@ -120,12 +131,19 @@ def let_send(network: BftNetwork, rpc: Rpc, account: str, note: Callable[[str], 
         return
     note(f"giving {account} the right to send")
     signers: list[ChainSigner] = [key.signer for key in network.administrators()]
-    told = perform(consortium, signers, consortium.call_set_rights(account, rights | MAY_SEND))
-    if not told["executed"]:
+    administrators = consortium.administrators()
+    call = consortium.call_set_rights(account, rights | MAY_SEND)
+    if {signer.address for signer in signers}.intersection(administrators):
+        missing = perform(consortium, signers, call)["missing"]
+    else:
+        missing = consortium.threshold() - consortium.confirmations(consortium.act_id(call))
+    if missing:
+        who = "1 more administrator" if missing == 1 else f"{missing} more administrators"
         raise LedgerError(
-            f"{told['missing']} more administrators must let {account} send",
+            f"{account} may not send transactions yet: {who} must confirm it",
             where="the consortium",
-            remedy=f"Each runs tial chain anchorer add {account} --key FILE; then run this again",
+            remedy=f"Each runs tial chain anchorer add {account} --key FILE; then run this again. "
+            f"The administrators are {', '.join(administrators)}",
         )
 
 
@@ -153,6 +171,35 @@ def perform(consortium: Consortium, signers: list[ChainSigner], call: bytes) -> 
             return {"act": act_id.hex(), "executed": True, "missing": 0} | told
     missing = consortium.threshold() - consortium.confirmations(act_id)
     return {"act": act_id.hex(), "executed": False, "missing": missing} | told
+
+
+def withdraw(consortium: Consortium, signers: list[ChainSigner], act_id: bytes) -> dict[str, Any]:
+    """Take back the confirmations of an act (id of 32 bytes) by every key at hand; who did, and how many are left.
+
+    Raises LedgerError where none of the keys has confirmed it, or it waits no more.
+    """
+    confirmed = [signer for signer in signers if consortium.confirmed(act_id, signer.address)]
+    if not confirmed:
+        raise LedgerError(
+            "None of the keys at hand has confirmed this act",
+            where="the consortium",
+            remedy="Give the key that did by --key, and the act as the command told it",
+        )
+    call = call_of(consortium.rpc, consortium.address, act_id)
+    if call is None:
+        raise ChainUnavailableError("the chain's node does not tell what the act calls", where=consortium.rpc.place)
+    if consortium.act_id(call) != act_id:
+        raise LedgerError(
+            "This act waits no more: since then it was carried out, or another was, which voids it",
+            where="the consortium",
+        )
+    for signer in confirmed:
+        consortium.withdraw(signer, call)
+    return {
+        "act": act_id.hex(),
+        "withdrawn": [signer.address for signer in confirmed],
+        "confirmations": consortium.confirmations(act_id),
+    }
 
 
 @contextmanager

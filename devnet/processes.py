@@ -6,6 +6,7 @@ only while it is surely the one that was started for that folder. Also free loop
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import shutil
@@ -14,16 +15,18 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from devnet.locks import is_held, take_lock
-from ledger.errors import UnavailableError
+from ledger.errors import LedgerError, UnavailableError
 
 ROOT = Path(__file__).resolve().parents[1]
 LOW_PORTS = range(20_000, 32_000)
 """Below what operating systems hand out for outgoing connections: a port stays free while its process is down."""
+
+log = logging.getLogger("devnet")
 
 
 def spawn(program: Sequence[str], pid_path: Path, log_path: Path) -> subprocess.Popen[bytes]:
@@ -61,6 +64,28 @@ def launch(module: str, folder: Path, log_path: Path) -> subprocess.Popen[bytes]
             env={**os.environ, "PYTHONPATH": path},
             start_new_session=True,
         )
+
+
+def supervise(folder: Path, run: Callable[[Path], None]) -> int:
+    """Be the one supervisor of `folder` while `run` runs; the exit status.
+
+    That is 3 where another supervisor already lives, 1 where `run` ends by a LedgerError, else 0. Whoever waits for the
+    supervisor finds its number in `supervisor.pid`, whose lock is held as long as it lives.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    lock = take_lock(folder / "supervisor.pid")
+    if lock is None:
+        log.error("another supervisor runs in %s", folder)
+        return 3
+    os.truncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    try:
+        run(folder)
+    except LedgerError as error:
+        log.error("%s", error)  # noqa: TRY400 - a line for a person, not a traceback
+        return 1
+    os.truncate(lock, 0)
+    return 0
 
 
 def pid_of(path: Path) -> int:

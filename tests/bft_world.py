@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from devnet.bft.description import Node
@@ -12,17 +11,10 @@ from devnet.bft.network import BftNetwork
 from devnet.locks import is_held
 from ledger.evidence.chain.comet.validators import Validator
 from node.chain.consortium import Consortium
-from node.chain.deploy import Deployer, Deployment
 from node.chain.rpc import JsonRpc
+from tests.waiting import wait_until
 
 STEADY = {"growing"}
-
-
-def wait_until(true: Callable[[], bool], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def height(network: BftNetwork, index: int = 0) -> int:
@@ -84,22 +76,3 @@ def set_validators(network: BftNetwork, powers: dict[Node, int]) -> int:
     with consortium_of(network) as consortium, network.administration():
         call = consortium.call_set_validators([Validator(node.key, power) for node, power in powers.items()])
         return consortium.act(network.administrators()[0].signer, call).block
-
-
-def deployment_of(network: BftNetwork) -> Deployment:
-    """The anchor contract of a network, deployed once."""
-    path = network.folder / "deployment.json"
-    if not path.exists():
-        with rpc_of(network) as rpc, network.administration():
-            Deployer(rpc, network.deployer().signer, gas_price=0).deploy().save(path)
-    return Deployment.load(path)
-
-
-def admit(network: BftNetwork, *, log: bytes, origin: str, sender: str, authoriser: str) -> Deployment:
-    """Let a log anchor: the sender's right and role, the registration."""
-    deployment = deployment_of(network)
-    let_send(network, sender)
-    with rpc_of(network) as rpc, network.administration():
-        deployer = Deployer(rpc, network.deployer().signer, gas_price=0)
-        deployer.admit(deployment.contract, log=log, origin=origin, sender=sender, authoriser=authoriser)
-    return deployment

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,9 @@ from node.chain.protocol import Finality
 from node.chain.rpc import JsonRpc
 from node.outbox import Outbox
 from node.publisher import Published
+from tests.waiting import wait_until
+
+__all__ = ["ORIGIN", "TinyLog", "World", "wait_until", "world"]
 
 ORIGIN = "example.org/log"
 
@@ -124,13 +126,6 @@ class World:
         for worker in self.workers:
             worker.stop()
         self.chain.stop()
-
-
-def wait_until(true: Callable[[], bool], seconds: float = 15) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
 
 
 @pytest.fixture

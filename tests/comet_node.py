@@ -23,7 +23,6 @@ from ledger.evidence.chain.comet.validators import ValidatorSet
 from node.chain.comet_rpc import SignedHeader
 from node.chain.protocol import ChainUnavailableError
 from tests.comet_world import (
-    CHAIN_NAME,
     FOUR,
     Comet,
     Member,
@@ -199,12 +198,6 @@ class CometNode:
         except ChainUnavailableError as error:
             return {"error": {"code": -32603, "message": "Internal error", "data": str(error)}}
         return {"result": self.rewrites.get(method, lambda honest: honest)(result)}
-
-    def _status(self) -> dict[str, Any]:
-        return {
-            "node_info": {"network": CHAIN_NAME},
-            "sync_info": {"latest_block_height": str(self.chain.height), "catching_up": False},
-        }
 
     def _commit(self, height: str | None) -> dict[str, Any]:
         over, votes = self.chain.commit(None if height is None else int(height))

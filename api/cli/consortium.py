@@ -41,6 +41,9 @@ AdministratorKeys = Annotated[
     ),
 ]
 
+_ACT = 32
+"""Bytes of the id of an act."""
+
 
 def add(app: typer.Typer) -> None:
     """Add the group."""
@@ -69,6 +72,12 @@ class Hand:
         from api.bft_network import perform  # noqa: PLC0415 - the chain's libraries take a second to load
 
         return perform(self.consortium, self.signers(files), call)
+
+    def withdraw(self, files: list[Path], act_id: bytes) -> dict[str, Any]:
+        """Take back the confirmations of an act by these keys, or by all at hand; see `api.bft_network.withdraw`."""
+        from api.bft_network import withdraw  # noqa: PLC0415 - the chain's libraries take a second to load
+
+        return withdraw(self.consortium, self.signers(files), act_id)
 
     def deployer(self, file: Path | None) -> Deployer:
         """The admin of the anchor contract."""
@@ -128,7 +137,7 @@ def report(session: Session, told: dict[str, Any], done: str) -> None:
     """Print what became of an act."""
     missing = told["missing"]
     who = "1 more administrator" if missing == 1 else f"{missing} more administrators"
-    line = done if told["executed"] else f"confirmed; {who} must run the same command"
+    line = done if told["executed"] else f"confirmed act {told['act']}; {who} must run the same command"
     session.out(told, line)
 
 
@@ -160,3 +169,25 @@ def admin_set(
     with hand(session, network) as at:
         told = at.perform(key, at.consortium.call_set_administrators(accounts, threshold))
     report(session, told, f"{threshold} of {len(accounts)} administrators decide from now on")
+
+
+@command(admin_app, "withdraw")
+def admin_withdraw(
+    session: Session,
+    *,
+    act: Annotated[str, typer.Argument(metavar="ACT", help="The act, as the command that confirmed it told it")],
+    key: AdministratorKeys = NO_FILES,
+    network: NetworkOption = None,
+) -> None:
+    """Take back a confirmation of an act that still waits for other administrators."""
+    try:
+        act_id = bytes.fromhex(act.removeprefix("0x"))
+    except ValueError:
+        act_id = b""
+    if len(act_id) != _ACT:
+        raise UsageError(f"{act[:80]!r} is no act", where="ACT", remedy="Write 64 hexadecimal digits")
+    with hand(session, network) as at:
+        told = at.withdraw(key, act_id)
+    count = told["confirmations"]
+    who = "1 administrator still stands" if count == 1 else f"{count} administrators still stand"
+    session.out(told, f"withdrawn by {', '.join(told['withdrawn'])}; {who} behind it")

@@ -22,7 +22,7 @@ from ledger.crypto.suites import SUITES
 from ledger.errors import MalformedError
 from ledger.evidence.audit_report import auditor_kid
 from ledger.evidence.bundle import MAX_AUDIT, MAX_DOCUMENT, MAX_SEAL, Bundle, Document
-from ledger.evidence.chain import ChainPolicy, CometTrust
+from ledger.evidence.chain import ChainPolicy, CometTrust, require_kind
 from ledger.evidence.chain.comet.validators import Validator, ValidatorSet
 from ledger.evidence.chain.facts import COMETBFT
 from ledger.evidence.container import MAX_BUNDLE
@@ -166,13 +166,12 @@ def _chains(told: Any) -> tuple[ChainPolicy, ...]:
         return ()
     try:
         comet = None
-        if told["kind"] == COMETBFT:
+        kind = require_kind(told["kind"], "chain.kind")
+        if kind == COMETBFT:
             given = [Validator(bytes.fromhex(entry["key"]), entry["power"]) for entry in told["validators"]]
             comet = CometTrust(told["chain_name"], told["height"], told["time"], ValidatorSet.of(given))
         contract = bytes.fromhex(told["contract"].removeprefix("0x"))
-        return (
-            ChainPolicy(told["kind"], told["chain_id"], contract, bytes.fromhex(told["code_hash"]), comet=comet),
-        )  # fmt: skip
+        return (ChainPolicy(kind, told["chain_id"], contract, bytes.fromhex(told["code_hash"]), comet=comet),)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise MalformedError(f"the node tells of its chain in another form: {error!r}", where="chain") from error
 

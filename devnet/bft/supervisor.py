@@ -22,8 +22,8 @@ from types import FrameType
 from devnet.bft.description import FILE, Description, Node, read_description
 from devnet.bft.health import START_MARK, node_paths, observe, shortened
 from devnet.bft.program import find_program
-from devnet.locks import held, is_held, take_lock
-from devnet.processes import bound_log, end, send_signal, spawn
+from devnet.locks import held, is_held
+from devnet.processes import bound_log, end, send_signal, spawn, supervise
 from ledger.errors import LedgerError
 from ledger.store.durable import StorageError, replace_file
 
@@ -196,23 +196,5 @@ def end_nodes(folder: Path, network: Description) -> None:
         end(path, END_SECONDS)
 
 
-def main(folder: Path) -> int:
-    """Supervise the network of `folder`; the exit status is 3 where another supervisor already does."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    lock = take_lock(folder / "supervisor.pid")
-    if lock is None:
-        log.error("another supervisor runs in %s", folder)
-        return 3
-    os.truncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    try:
-        Supervisor(folder).run()
-    except LedgerError as error:
-        log.error("%s", error)  # noqa: TRY400 - a line for a person, not a traceback
-        return 1
-    os.truncate(lock, 0)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(supervise(Path(sys.argv[1]), lambda folder: Supervisor(folder).run()))

@@ -21,8 +21,7 @@ from typing import Any
 
 from devnet.embedded.binary import find_anvil
 from devnet.embedded.snapshots import SnapshotStore
-from devnet.locks import take_lock
-from devnet.processes import bound_log, spawn
+from devnet.processes import bound_log, spawn, supervise
 from devnet.rpc import call
 from ledger.errors import LedgerError, UnavailableError
 from ledger.store.durable import StorageError, replace_file
@@ -216,19 +215,5 @@ class Supervisor:
         self._tell(state="stopped", anvil=0)
 
 
-def main(folder: Path) -> int:
-    """Supervise the chain of `folder`; the exit status is 3 where another supervisor already does."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    lock = take_lock(folder / "supervisor.pid")
-    if lock is None:
-        log.error("another supervisor runs in %s", folder)
-        return 3
-    os.truncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    Supervisor(folder).run()
-    os.truncate(lock, 0)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(supervise(Path(sys.argv[1]), lambda folder: Supervisor(folder).run()))

@@ -225,10 +225,10 @@ def _auditor(table: _Table) -> Auditor:
 
 
 def _chain(table: _Table) -> ChainPolicy:
-    from ledger.evidence.chain import ChainPolicy  # noqa: PLC0415 - see above
+    from ledger.evidence.chain import ChainPolicy, require_kind  # noqa: PLC0415 - see above
     from ledger.evidence.chain.facts import COMETBFT  # noqa: PLC0415
 
-    kind = table.take("kind", _text)
+    kind = table.take("kind", require_kind)
     comet = kind == COMETBFT
     chain = ChainPolicy(
         kind=kind,

@@ -1,6 +1,7 @@
 """Writing a policy file: TOML with a comment at each line that says what trusting it means.
 
-Owns the words of the file that people edit. `parse_policy(dump_policy(p)) == p` for every policy.
+Owns the words of the file that people edit. `parse_policy(dump_policy(p)) == p` for every policy whose chains are of
+known kinds.
 """
 
 from __future__ import annotations

@@ -43,14 +43,6 @@ class SignedHeader(NamedTuple):
     commit: Commit
 
 
-class Status(NamedTuple):
-    """What a node says of itself: the chain's name, newest height, whether it still catches up."""
-
-    network: str
-    height: int
-    catching_up: bool
-
-
 class StateProof(NamedTuple):
     """A key of the EVM's store with the proof of its value or absence, and the proof that leads to the app hash."""
 
@@ -79,18 +71,6 @@ class CometRpc:
     @end.setter
     def end(self, end: float) -> None:
         self._rpc.end = end
-
-    def status(self) -> Status:
-        """Ask the node about itself."""
-
-        def read(answer: Any) -> Status:
-            sync = answer["sync_info"]
-            catching_up = sync["catching_up"]
-            return Status(
-                _text(answer["node_info"]["network"], 50), _number(sync["latest_block_height"]), catching_up is True
-            )
-
-        return self._ask(read, "status")
 
     def commit(self, height: int | None = None) -> SignedHeader:
         """Ask for the signed header at a height, else the newest."""

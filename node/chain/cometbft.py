@@ -29,7 +29,7 @@ from ledger.evidence.chain import cometbft as form
 from ledger.evidence.chain.anchor import Subject, walk
 from node.chain.comet_state import CometNodes, ProvenState
 from node.chain.comet_trust import ChainUnprovenError
-from node.chain.evm import EvmChain, guarded
+from node.chain.evm import EvmChain
 from node.chain.protocol import (
     Anchored,
     AnchorEvidence,
@@ -45,7 +45,7 @@ from node.chain.protocol import (
     TxState,
     TxStatus,
 )
-from node.chain.rpc import Rpc, place_of, quantity, unhex
+from node.chain.rpc import Rpc, guarded, place_of, require_chain, unhex
 
 T = TypeVar("T")
 
@@ -116,22 +116,11 @@ class CometChain(EvmChain):
                 where=state.rpc.place,
                 remedy="Correct the address of the contract, or deploy and register again with the flag made for it",
             )
-        if code_hash != self.identity.code_hash:
-            raise ChainMismatchError(
-                f"the code at {self.identity.contract} is not that of the anchor contract",
-                where=state.rpc.place,
-                remedy="Correct the address of the contract in the configuration",
-            )
+        self._require_code(code_hash, state.rpc.place)
 
     def _identify(self, rpc: Rpc) -> None:
         """Ask one JSON-RPC node for its chain id, and for a block that is known to be the chain's."""
-        found = quantity(guarded(rpc, lambda node: node.call("eth_chainId")))
-        if found != self.identity.chain_id:
-            raise ChainMismatchError(
-                f"the node serves chain {found}, not {self.identity.chain_id}",
-                where=rpc.place,
-                remedy="Correct the address of the chain's node, or the chain id, in the configuration",
-            )
+        require_chain(rpc, self.identity.chain_id)
         known = self.comets.trust.newest
         if known is None:
             return

@@ -28,7 +28,7 @@ from node.chain.protocol import (
     ContractMissingError,
 )
 from node.chain.rehearsal import rehearse
-from node.chain.rpc import Rpc, RpcError, quantity, unhex
+from node.chain.rpc import Rpc, guarded, quantity, require_chain, unhex
 
 ADDRESS: Final = "0x0000000000000000000000000000000000000C05"
 """Where a genesis puts the contract."""
@@ -86,9 +86,7 @@ class Consortium:
 
     def check(self) -> None:
         """Ask whether this is the chain, and the contract on it; ChainMismatchError, ContractMissingError if not."""
-        found = quantity(self._ask("eth_chainId"))
-        if found != self.chain_id:
-            raise ChainMismatchError(f"the node serves chain {found}, not {self.chain_id}", where=self.rpc.place)
+        require_chain(self.rpc, self.chain_id)
         code = unhex(self._ask("eth_getCode", self.address, "latest"))
         if not code:
             raise ContractMissingError(f"no contract at {self.address}", where=self.rpc.place)
@@ -256,11 +254,7 @@ class Consortium:
         )
 
     def _ask(self, method: str, *params: object) -> Any:
-        """Run a read: a JSON-RPC error to one is no answer."""
-        try:
-            return self.rpc.call(method, *params)
-        except RpcError as error:
-            raise ChainUnavailableError(f"the chain's node failed: {error.message}", where=error.where) from error
+        return guarded(self.rpc, lambda rpc: rpc.call(method, *params))
 
 
 def _act_id(number: int, call: bytes) -> bytes:

@@ -21,7 +21,7 @@ from node.chain import transactions
 from node.chain.artifact import ROLES, Artifact, load_artifact, role
 from node.chain.protocol import FLAG_SEALED, ChainMismatchError, ChainSigner
 from node.chain.rehearsal import rehearse
-from node.chain.rpc import Rpc, quantity, unhex
+from node.chain.rpc import Rpc, quantity, require_chain, unhex
 
 FORMAT = "tial-deployment-v1"
 ADMIN_DELAY = 86_400
@@ -165,13 +165,7 @@ class Deployer:
         self.register_log(contract, log, origin, authoriser)
 
     def _same_chain(self, rpc: Rpc) -> None:
-        found = quantity(rpc.call("eth_chainId"))
-        if found != self.chain_id:
-            raise ChainMismatchError(
-                f"the node serves chain {found}, not {self.chain_id}",
-                where=rpc.place,
-                remedy="Correct the address of the chain's node, or the chain id, in the configuration",
-            )
+        require_chain(rpc, self.chain_id)
 
     def _bool(self, contract: str, function: str, *arguments: object) -> bool:
         call = {"to": contract, "data": "0x" + self.artifact.encode(function, *arguments).hex()}

@@ -38,7 +38,8 @@ from node.chain.protocol import (
     TxState,
     TxStatus,
 )
-from node.chain.rpc import Rpc, RpcError, quantity, unhex
+from node.chain.rehearsal import refused, rehearse
+from node.chain.rpc import Rpc, RpcError, guarded, quantity, require_chain, unhex
 from node.chain.standing import Standing
 
 P = ParamSpec("P")
@@ -138,13 +139,7 @@ class EvmChain:
 
     def _identify(self, rpc: Rpc) -> None:
         """Ask one node for chain id and code."""
-        found = quantity(guarded(rpc, lambda node: node.call("eth_chainId")))
-        if found != self.identity.chain_id:
-            raise ChainMismatchError(
-                f"the node serves chain {found}, not {self.identity.chain_id}",
-                where=rpc.place,
-                remedy="Correct the address of the chain's node, or the chain id, in the configuration",
-            )
+        require_chain(rpc, self.identity.chain_id)
         code = unhex(guarded(rpc, lambda node: node.call("eth_getCode", self.identity.contract, "latest")))
         if not code:
             raise ContractMissingError(
@@ -152,10 +147,13 @@ class EvmChain:
                 where=rpc.place,
                 remedy="Restore the chain, or deploy and register again with the flag made for it",
             )
-        if keccak(code) != self.identity.code_hash:
+        self._require_code(keccak(code), rpc.place)
+
+    def _require_code(self, code_hash: bytes, place: str) -> None:
+        if code_hash != self.identity.code_hash:
             raise ChainMismatchError(
                 f"the code at {self.identity.contract} is not that of the anchor contract",
-                where=rpc.place,
+                where=place,
                 remedy="Correct the address of the contract in the configuration",
             )
 
@@ -197,7 +195,7 @@ class EvmChain:
         try:
             gas = transactions.estimate(self.rpc, sender.address, self.identity.contract, data)
         except RpcError as error:
-            raise self._refused(error) from error
+            raise refused(error, self.artifact, sender.address, self.rpc.place) from error
         return transactions.sign(
             sender,
             chain_id=self.identity.chain_id,
@@ -308,10 +306,7 @@ class EvmChain:
         sender = self._require_sender("there is no key to send a request with")
         self._require_right(sender)
         data = self.artifact.encode("request", log, leaf_hash)
-        try:
-            transactions.estimate(self.rpc, sender.address, self.identity.contract, data)
-        except RpcError as error:
-            raise self._refused(error) from error
+        rehearse(self.rpc, self.artifact, sender.address, self.identity.contract, data)
         return self._guard(
             transactions.transact, sender, chain_id=self.identity.chain_id, to=self.identity.contract, data=data,
             price=self.gas_price, seconds=seconds,
@@ -431,16 +426,3 @@ class EvmChain:
 
     def _guard(self, function: Callable[Concatenate[Rpc, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         return guarded(self.rpc, lambda rpc: function(rpc, *args, **kwargs))
-
-    def _refused(self, error: RpcError) -> TransactionRefusedError:
-        name = self.artifact.errors.get(error.data[:4])
-        reason = name or ("reverted" if "revert" in error.message.lower() else transactions.refusal(error.message))
-        return TransactionRefusedError(reason, name or error.message, where=self.rpc.place)
-
-
-def guarded(rpc: Rpc, read: Callable[[Rpc], T]) -> T:
-    """Run a read: a JSON-RPC error to one is no answer."""
-    try:
-        return read(rpc)
-    except RpcError as error:
-        raise ChainUnavailableError(f"the chain's node failed: {error.message}", where=error.where) from error

@@ -1,6 +1,6 @@
-"""What stands in the anchor contract now and can only be listed from its events: anchorers, prefixes of a log.
+"""What can only be told from a contract's events: anchorers, prefixes of a log, the call of an act.
 
-An event says that something was so once; each found is asked about again, so that only what holds now is listed. A
+An event says that something was so once; what is listed is asked about again, so that only what holds now is there. A
 chain's node can leave entries out; nothing here is evidence.
 """
 
@@ -13,7 +13,7 @@ from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
 from eth_utils.address import to_checksum_address
 
-from node.chain.artifact import Artifact, load_artifact, role
+from node.chain.artifact import CONSORTIUM, Artifact, load_artifact, role
 from node.chain.protocol import ChainUnavailableError
 from node.chain.rpc import Rpc, quantity, unhex
 
@@ -50,6 +50,19 @@ def prefixes(rpc: Rpc, contract: str, log: bytes, first_block: int = 0) -> list[
     return sorted(prefix for prefix in found if log_of(rpc, contract, prefix) == log)
 
 
+def call_of(rpc: Rpc, consortium: str, act_id: bytes) -> bytes | None:
+    """The call that was confirmed as an act (id of 32 bytes), from its newest event; None where there is none."""
+    artifact = load_artifact(name=CONSORTIUM)
+    topics = ["0x" + artifact.topics["Confirmed"].hex(), "0x" + act_id.hex()]
+    for entry in _events(rpc, consortium, topics, 0, newest_first=True):
+        try:
+            _, call = decode(["uint256", "bytes"], unhex(entry.get("data")))
+        except (DecodingError, OverflowError, ValueError) as error:
+            raise ChainUnavailableError("the chain gave an event that is none of the contract's") from error
+        return bytes(call)
+    return None
+
+
 def log_of(rpc: Rpc, contract: str, prefix: str) -> bytes:
     """The log that a prefix belongs to now, 32 zero bytes for none."""
     return unhex(_call(rpc, contract, load_artifact().encode("logOf", prefix)), 32)
@@ -64,10 +77,13 @@ def _call(rpc: Rpc, contract: str, data: bytes) -> Any:
     return rpc.call("eth_call", {"to": contract, "data": "0x" + data.hex()}, "latest")
 
 
-def _events(rpc: Rpc, contract: str, topics: Sequence[str | None], first: int) -> Iterator[dict[str, Any]]:
-    """Events of the contract from a block to the newest, oldest first."""
+def _events(
+    rpc: Rpc, contract: str, topics: Sequence[str | None], first: int, *, newest_first: bool = False
+) -> Iterator[dict[str, Any]]:
+    """Events of the contract from a block to the newest, oldest first, else the newest blocks first."""
     newest = quantity(rpc.call("eth_blockNumber"))
-    for begin in range(first, newest + 1, STEP):
+    steps = range(first, newest + 1, STEP)
+    for begin in reversed(steps) if newest_first else steps:
         asked = {
             "address": contract,
             "topics": topics,

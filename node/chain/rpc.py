@@ -12,14 +12,16 @@ import re
 import time
 from collections.abc import Callable
 from math import inf
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import orjson
 
 from ledger.errors import LedgerError
-from node.chain.protocol import ChainUnavailableError, NodeStatus
+from node.chain.protocol import ChainMismatchError, ChainUnavailableError, NodeStatus
 from node.chain.transport import FAILURES, Poster, TooLongError
+
+T = TypeVar("T")
 
 ANSWER_LIMIT = 8 << 20
 """Bytes of one answer: the logs of one step of a search; as JSON made for it, it takes some 20 times that in memory."""
@@ -183,6 +185,25 @@ class JsonRpc:
         except (ValueError, TypeError, ChainUnavailableError):
             data, number = b"", 0
         return RpcError(number, shown(error.get("message", ""), 500), data, where=f"{self.place} {method}")
+
+
+def guarded(rpc: Rpc, read: Callable[[Rpc], T]) -> T:
+    """Run a read: a JSON-RPC error to one is no answer."""
+    try:
+        return read(rpc)
+    except RpcError as error:
+        raise ChainUnavailableError(f"the chain's node failed: {error.message}", where=error.where) from error
+
+
+def require_chain(rpc: Rpc, chain_id: int) -> None:
+    """Ask a node for its chain id; ChainMismatchError for another than `chain_id`, ChainUnavailableError."""
+    found = quantity(guarded(rpc, lambda node: node.call("eth_chainId")))
+    if found != chain_id:
+        raise ChainMismatchError(
+            f"the node serves chain {found}, not {chain_id}",
+            where=rpc.place,
+            remedy="Correct the address of the chain's node, or the chain id, in the configuration",
+        )
 
 
 def place_of(url: str) -> str:

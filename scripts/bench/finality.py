@@ -23,6 +23,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import common
@@ -127,8 +128,9 @@ def resident(pid: int) -> int:
     return next(int(line.split()[1]) // 1024 for line in status.splitlines() if line.startswith("VmRSS:"))
 
 
+@contextmanager
 def prepared(folder: Path, network: BftNetwork) -> Iterator[Bench]:
-    """A node of a new log that anchors on the network, for as long as the iterator lives."""
+    """A node of a new log that anchors on the network, for as long as the context lasts."""
     config = common.make_log(folder / "node", origin=_ORIGIN)
     token = secrets.token_urlsafe(16)
     path = config.parent / _TOKEN
@@ -181,7 +183,7 @@ def main() -> None:
         network.create(validators=options.validators, block_time=options.block_time)
         try:
             network.start()
-            for bench in prepared(Path(name), network):
+            with prepared(Path(name), network) as bench:
                 measure(bench, options)
         finally:
             network.stop()

@@ -19,7 +19,6 @@ BUILD_SECONDS = 1_500
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("bft"))  # one network, so one worker
             item.add_marker(pytest.mark.timeout(300, func_only=True))  # a first build takes minutes
 
 

@@ -18,10 +18,9 @@ from ledger.crypto import secp256k1
 from ledger.log.proofs import consistency_proof
 from ledger.statements import cbor
 from tests.bft_node import AnchoringLog
-from tests.bft_world import grow, height, let_send, set_validators, wait_until
+from tests.bft_world import grow, height, let_send, set_validators
 from tests.running import Running, running
-
-pytestmark = pytest.mark.xdist_group("bft")
+from tests.waiting import wait_until
 
 figures = logging.getLogger("figures")
 LINKS = 8

@@ -12,11 +12,10 @@ from devnet.bft.network import BftNetwork
 from devnet.keys import development_key
 from ledger.crypto import secp256k1
 from node.config import load_config
-from tests.bft_world import grow, height, wait_until
+from tests.bft_world import grow, height
 from tests.cli.conftest import Ran, tial
 from tests.running import running
-
-pytestmark = pytest.mark.xdist_group("bft")
+from tests.waiting import wait_until
 
 
 class Member:
@@ -109,6 +108,38 @@ def test_validators_are_weighed_removed_and_added_by_command(network: BftNetwork
     grow(network, 3)
 
 
+def test_power_that_those_who_run_cannot_carry_is_refused_unless_it_may_halt(
+    network: BftNetwork, member: Member, tmp_path: Path
+) -> None:
+    elsewhere = Member(tmp_path / "elsewhere", "elsewhere.example.org")
+    elsewhere.ok("up", "--bft", "--network", network.folder)
+    (elsewhere.folder / "network").unlink()  # it has the addresses in tial.toml alone, and a key
+    key = ("--key", network.folder / "keys" / "admin-1.json")
+    dead = network.description.nodes[3].key.hex()
+    stranger = secp256k1.SUITE.generate().public_key[:32].hex()
+    member.ok("kill", 3)
+    grow(network, 4)
+    for run in (
+        member.run("validator", "set", "node3", 20),  # 30 of 50
+        member.run("validator", "set", stranger, 6),  # 30 of 46
+        member.run("validator", "remove", "node0"),  # 20 of 30
+        elsewhere.run("validator", "set", dead, 20, *key),
+        elsewhere.run("validator", "set", stranger, 6, *key),
+        elsewhere.run("validator", "remove", network.description.nodes[0].key.hex(), *key),
+    ):
+        assert (run.code, run.json["error"]) == (1, "would-halt"), run
+        assert dead in run.json["detail"]
+        assert "--may-halt" in run.json["remedy"]
+    assert elsewhere.ok("validator", "remove", dead, *key)["executed"], "30 of 30"
+    assert member.ok("validator", "set", "node3", 14)["executed"], "30 of 44"
+    halting = member.ok("validator", "set", "node3", 20, "--may-halt")
+    assert halting["executed"]
+    wait_until(lambda: network.status().state == "halted", 60)
+    member.ok("restart", 3)
+    wait_until(lambda: {node.state for node in network.status().nodes} == {"growing"}, 60)
+    assert member.ok("validator", "set", "node3", 10)["executed"]
+
+
 def test_an_anchorer_comes_and_goes(network: BftNetwork, member: Member) -> None:
     account = secp256k1.SUITE.generate().address
     assert member.ok("anchorer", "add", account)["executed"]
@@ -126,19 +157,57 @@ def test_several_administrators_confirm_one_after_the_other(
     both = (first.address, second.address)
     mine, theirs = network.folder / "keys" / "admin-1.json", tmp_path / "second.json"
     account = secp256k1.SUITE.generate().address
+    before = member.ok("anchorer", "list")["anchorers"]
     assert member.ok("admin", "set", *both, "--threshold", 2)["executed"]
     try:
         assert member.ok("admin", "list")["administrators"] == list(both)
         proposed = member.ok("anchorer", "add", account, "--key", mine)
         assert (proposed["executed"], proposed["missing"]) == (False, 1)
         assert member.ok("anchorer", "add", account, "--key", mine)["missing"] == 1, "each counts once"
+        act = proposed["act"]
+        assert member.run("admin", "withdraw", act, "--key", theirs).code == 1, "it has not confirmed"
+        assert member.run("admin", "withdraw", act[:-2], "--key", mine).code == 2
+        taken = member.ok("admin", "withdraw", act, "--key", mine)
+        assert taken == {"act": act, "withdrawn": [first.address], "confirmations": 0}
+        assert member.run("admin", "withdraw", act, "--key", mine).code == 1, "nothing is left to take back"
+        assert member.ok("anchorer", "add", account, "--key", theirs)["missing"] == 1
+        assert member.ok("anchorer", "list")["anchorers"] == before
         stranger = development_key(tmp_path, "stranger")
         refused = member.run("anchorer", "add", account, "--key", tmp_path / f"{stranger.name}.json")
         assert refused.code == 1
-        assert member.ok("anchorer", "add", account, "--key", theirs)["executed"]
+        assert member.ok("anchorer", "add", account, "--key", mine)["executed"]
+        voided = member.run("admin", "withdraw", act, "--key", mine)
+        assert (voided.code, "waits no more" in voided.json["detail"]) == (1, True), voided
     finally:
         back = member.ok("admin", "set", first.address, "--threshold", 1, "--key", mine, "--key", theirs)
         assert back["executed"]
+
+
+def test_a_log_that_joins_with_too_few_keys_is_told_what_administrators_run(
+    network: BftNetwork, member: Member, tmp_path: Path
+) -> None:
+    first, second = network.administrators()[0], development_key(tmp_path, "second")
+    mine, theirs = network.folder / "keys" / "admin-1.json", tmp_path / "second.json"
+    away = tmp_path / "away.json"
+    other = Member(tmp_path / "joining", "joining.example.org")
+    assert member.ok("admin", "set", first.address, second.address, "--threshold", 2)["executed"]
+    try:
+        mine.rename(away)
+        for missing, place in (("2 more administrators", away), ("1 more administrator ", mine)):
+            if place == mine:
+                away.rename(mine)
+            refused = other.run("up", "--bft", "--network", network.folder)
+            assert refused.code == 1, refused
+            assert missing in refused.json["detail"]
+            account = refused.json["detail"].split()[0]
+            assert f"tial chain anchorer add {account} --key FILE" in refused.json["remedy"]
+            assert second.address in refused.json["remedy"]
+        assert member.ok("anchorer", "add", account, "--key", theirs)["executed"]
+        assert other.ok("up", "--bft", "--network", network.folder)["state"] == "growing"
+    finally:
+        if away.exists():
+            away.rename(mine)
+        assert member.ok("admin", "set", first.address, "--threshold", 1, "--key", mine, "--key", theirs)["executed"]
 
 
 def test_a_prefix_is_given_to_the_log_and_taken_back(network: BftNetwork, member: Member) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from api.bft_network import LogOnChain, admit
 from api.cli.evidence import _chains
 from api.http.log_info import describe_log
 from devnet.bft.network import BftNetwork
@@ -26,20 +27,24 @@ from node.chain.comet_state import CometNodes
 from node.chain.comet_trust import ChainTrust, pin_document
 from node.chain.cometbft import CometChain
 from node.chain.endpoints import Endpoints
-from node.chain.protocol import ChainMismatchError, ChainUnavailableError, ContractMissingError
+from node.chain.protocol import (
+    ChainMismatchError,
+    ChainUnavailableError,
+    ContractMissingError,
+    TransactionRefusedError,
+)
 from node.config import ChainConfig, Config
 from node.node import Node
 from node.outbox import Outbox
 from node.queries import Queries
 from node.verification import OnlineVerifier
 from node.verification_request import Request
-from tests.bft_world import admit, grow, set_validators, wait_until
+from tests.bft_world import grow, set_validators
 from tests.chain_world import ORIGIN, TinyLog
 from tests.lying_rpc import LyingRpc
 from tests.nodes import NodeWorld, make_log, save_keys, settle
+from tests.waiting import wait_until
 from tests.world import Party
-
-pytestmark = pytest.mark.xdist_group("bft")
 
 
 class Setting:
@@ -52,9 +57,7 @@ class Setting:
         self.log.leaves = [*TinyLog().leaves]
         self.log.leaves[0] = secp256k1.SUITE.generate().public_key[:32]
         self.sender, self.authoriser = secp256k1.SUITE.generate(), secp256k1.SUITE.generate()
-        self.deployment = admit(
-            network, log=self.log.id, origin=ORIGIN, sender=self.sender.address, authoriser=self.authoriser.address
-        )
+        self.admit()
         grow(network, 2)  # what a block does is proven by the next one
         rpc = CometRpc(network.comet_urls[0], timeout=5)
         # The validators of now: tests before this one may have changed them.
@@ -62,6 +65,10 @@ class Setting:
         self.pin = CometTrust(newest.chain_id, newest.height, newest.seconds, rpc.validators(newest.height))
         rpc.close()
         self.stack = ExitStack()
+
+    def admit(self) -> None:
+        log = LogOnChain(self.log.id, ORIGIN, self.sender.address, self.authoriser.address)
+        self.deployment = admit(self.network, log)
 
     def trust(self) -> ChainTrust:
         return ChainTrust(self.pin, self.folder / "followed")
@@ -125,6 +132,16 @@ def test_an_anchor_is_proven_to_whoever_knows_the_validators(setting: Setting) -
     others = CometTrust("tial-bft-9", setting.pin.height, 0, setting.pin.validators)
     with pytest.raises(Exception, match="another chain"):
         check_chain_evidence(raw, setting.policy(others), setting.log.id)
+
+
+def test_what_the_contract_refuses_is_told_in_words(setting: Setting) -> None:
+    chain, log = setting.backend(), setting.log
+    root = log.publish(9).root
+    authorisation = setting.authoriser.sign_keccak(chain.authorisation_payload(log.id, 9, root))
+    with pytest.raises(TransactionRefusedError, match="the contract refuses: consistency refused"):
+        chain.prepare(log.id, 9, root, [bytes(32)], authorisation)
+    with pytest.raises(TransactionRefusedError, match="the contract refuses: log unknown"):
+        chain.request(bytes(32), bytes([7]) * 32)
 
 
 def test_changes_of_the_validators_are_followed_and_shown(setting: Setting) -> None:
@@ -272,10 +289,7 @@ def test_a_node_trusts_its_own_pin_and_tells_of_it(setting: Setting, tmp_path: P
     (base / "chain-trust.json").write_text(json.dumps(pin_document(setting.pin)))
     log_id = read_log_id(made)
     log.leaves[0] = log_id
-    setting.deployment = admit(
-        setting.network, log=log_id, origin=ORIGIN, sender=setting.sender.address,
-        authoriser=setting.authoriser.address,
-    )  # fmt: skip
+    setting.admit()
     grow(setting.network, 2)
     chain = ChainConfig(
         kind="cometbft", url=" ".join(setting.network.eth_urls), comet=" ".join(setting.network.comet_urls),

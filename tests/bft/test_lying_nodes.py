@@ -20,8 +20,6 @@ from devnet.bft.network import BftNetwork
 from tests.bft_node import AnchoringLog
 from tests.lying_rpc import LyingRpc
 
-pytestmark = pytest.mark.xdist_group("bft")
-
 figures = logging.getLogger("figures")
 Answer = dict[str, Any]
 

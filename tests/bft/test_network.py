@@ -18,19 +18,17 @@ from devnet.rpc import call
 from ledger.crypto import secp256k1
 from ledger.errors import MalformedError, UnavailableError
 from node.chain import transactions
+from node.chain.deploy import Deployer
 from tests.bft_world import (
     consortium_of,
-    deployment_of,
     grow,
     heal,
     height,
     let_send,
     rpc_of,
     set_validators,
-    wait_until,
 )
-
-pytestmark = pytest.mark.xdist_group("bft")
+from tests.waiting import wait_until
 
 DEAD = signal.SIGKILL
 
@@ -155,7 +153,8 @@ def test_who_may_send_may_not_create_a_contract(network: BftNetwork) -> None:
         with consortium_of(network) as consortium:
             assert consortium.rights(account.address) == 1
             assert consortium.rights(network.deployer().address) == 3
-    assert deployment_of(network).chain_id == chain_id
+    with rpc_of(network) as rpc, network.administration():
+        assert Deployer(rpc, network.deployer().signer, gas_price=0).deploy().chain_id == chain_id
 
 
 def test_a_node_of_another_evm_chain_id_refuses_to_start(network: BftNetwork) -> None:

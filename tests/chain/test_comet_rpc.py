@@ -19,7 +19,7 @@ from node.chain.comet_proofs import MAX_PROOF, decode_proof
 from node.chain.comet_rpc import CometRpc
 from node.chain.protocol import ChainUnavailableError
 from tests.comet_node import CometNode, MadeChain, commitment, existence, many
-from tests.comet_world import CHAIN_NAME, FOUR, Comet, digest, proto, set_of
+from tests.comet_world import FOUR, Comet, digest, proto, set_of
 from tests.evidence.chain_builder import CONTRACT, LOG, slot
 
 HEAD = b"\2" + CONTRACT + slot(2, LOG)
@@ -69,8 +69,6 @@ def test_a_header_with_its_commit_and_validators_is_read(node: CometNode, rpc: C
     assert signed == node.chain.signed(42)
     assert rpc.commit(7) == node.chain.signed(7)
     assert rpc.validators(7) == set_of(FOUR)
-    status = rpc.status()
-    assert (status.network, status.height, status.catching_up) == (CHAIN_NAME, 42, False)
 
 
 def test_validators_come_in_pages(node: CometNode, rpc: CometRpc) -> None:
@@ -116,7 +114,6 @@ def mutations(value: Any) -> Iterator[Any]:
 
 
 ASK: dict[str, Callable[[CometRpc], object]] = {
-    "status": lambda rpc: rpc.status(),
     "commit": lambda rpc: rpc.commit(),
     "validators": lambda rpc: rpc.validators(9),
     "abci_query": lambda rpc: rpc.prove(HEAD, 41),
@@ -126,7 +123,6 @@ ASK: dict[str, Callable[[CometRpc], object]] = {
 @pytest.mark.parametrize("method", ASK)
 def test_any_other_answer_is_a_value_or_no_answer(method: str, node: CometNode, rpc: CometRpc) -> None:
     honest = {
-        "status": node._status,
         "commit": lambda: node._commit(None),
         "validators": lambda: node._validators("9", "1", "100"),
         "abci_query": lambda: node._abci_query("/store/evm/key", HEAD.hex(), "41", True),  # noqa: FBT003

@@ -28,7 +28,8 @@ from node.chain.protocol import (
     TransactionRefusedError,
     TxState,
 )
-from tests.chain_world import ORIGIN, TinyLog, World, wait_until
+from tests.chain_world import ORIGIN, TinyLog, World
+from tests.waiting import wait_until
 
 CONTRACT = "0xE31D0D75e608AAd7Cb137b7D1bFdf203413938c8"
 words = st.binary(min_size=32, max_size=32)
@@ -171,6 +172,21 @@ def test_an_altered_proof_root_or_size_is_refused_by_name(world: World) -> None:
     assert reason(64, published.root, proof) == "ConsistencyRefused"
     assert reason(9, published.root, proof) == "SizeNotGrowing"
     assert reason(10, published.root, proof) == "RootConflict"
+
+
+def test_what_the_contract_refuses_is_told_in_words(world: World) -> None:
+    world.anchor_as(world.log, 10)
+    chain, root = world.backend(), world.log.publish(20).root
+    authorisation = world.authoriser.sign_keccak(chain.authorisation_payload(world.log.id, 20, root))
+    with pytest.raises(TransactionRefusedError) as refusal:
+        chain.prepare(world.log.id, 20, root, [], authorisation)
+    assert (refusal.value.reason, refusal.value.detail) == (
+        "ConsistencyRefused",
+        "the contract refuses: consistency refused",
+    )
+    with pytest.raises(TransactionRefusedError) as refusal:
+        chain.request(bytes(32), bytes([7]) * 32)
+    assert (refusal.value.reason, refusal.value.detail) == ("LogUnknown", "the contract refuses: log unknown")
 
 
 def test_a_transaction_may_be_sent_twice_but_not_its_nonce_used_twice(world: World) -> None:

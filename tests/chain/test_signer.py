@@ -17,8 +17,9 @@ from node.anchor_status import WorkerState
 from node.chain.protocol import SignerUnavailableError
 from node.chain.signer import KEYS_LIMIT, SIGNATURE_LIMIT, ExternalSigner, address_of
 from tests.chain.signer_server import Fault, SignerServer, dripping, hanging, name_of, saying, twin
-from tests.chain_world import World, wait_until
+from tests.chain_world import World
 from tests.tls import server_certificate
+from tests.waiting import wait_until
 
 KEY = secp256k1.SUITE.from_secret(bytes.fromhex("4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318"))
 OTHER = secp256k1.SUITE.from_secret(bytes(31) + b"\7")

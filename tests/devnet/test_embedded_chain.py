@@ -7,7 +7,6 @@ import signal
 import socket
 import stat
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,15 +18,9 @@ from devnet.locks import is_held
 from devnet.processes import send_signal
 from devnet.rpc import call
 from ledger.errors import CorruptError, KeyFileError, LedgerError, UnavailableError
+from tests.waiting import wait_until
 
 STRANGER = "0x00000000000000000000000000000000000000aa"
-
-
-def wait_until(true: Callable[[], bool], seconds: float = 15) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def mine(chain: EmbeddedChain, blocks: int = 1) -> int:

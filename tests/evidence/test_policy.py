@@ -125,6 +125,15 @@ def test_a_pin_that_is_not_understood_is_refused_with_its_place(old, new, where)
     assert where in refused.value.where
 
 
+@pytest.mark.parametrize("kind", ['"foo"', '"Ethereum"', '""', "1", "[]"])
+def test_a_kind_of_chain_that_nobody_checks_is_refused_and_the_known_ones_are_named(kind: str):
+    text = dump_policy(Policy((LOG,), chains=(COMET,))).replace('kind = "cometbft"', f"kind = {kind}")
+    with pytest.raises(MalformedError, match=r"no kind of chain|expected a text") as refused:
+        parse_policy(text)
+    assert refused.value.where == "chain[0].kind"
+    assert refused.value.remedy == "The known kinds are cometbft and ethereum"
+
+
 def test_validators_stand_in_any_order_in_the_file():
     text = dump_policy(Policy((LOG,), chains=(COMET,)))
     first, second = f'"{"09" * 32}"\npower = {2**40}', f'"{"08" * 32}"\npower = 10'

@@ -20,9 +20,10 @@ from node.node import Node
 from node.verification import OnlineVerifier, examine, own_trust
 from node.verification_request import Request
 from tests import chain_world
-from tests.chain_world import TinyLog, World, wait_until
+from tests.chain_world import TinyLog, World
 from tests.evidence.bundles import SUITES
 from tests.node.made_log import ITEM, Made
+from tests.waiting import wait_until
 
 world = chain_world.world
 BY_NODE = "the word of the chain's node that this node asks"

@@ -36,6 +36,7 @@ __all__ = [
     "block_hashes",
     "check_chain_evidence",
     "check_request",
+    "require_kind",
 ]
 
 KINDS: Final[dict[str, Callable[[list[Any], ChainPolicy, bytes], ChainFacts]]] = {
@@ -48,6 +49,17 @@ BLOCKS: Final[dict[str, Callable[[list[Any]], tuple[bytes, ...]]]] = {
     cometbft.KIND: cometbft.block_hashes,
 }
 """Readers of the block's hashes by kind: the decoded array."""
+
+
+def require_kind(kind: object, where: str) -> str:
+    """The kind again; MalformedError for one without a checker: a policy of that kind would trust nothing, unsaid."""
+    if isinstance(kind, str) and kind in KINDS:
+        return kind
+    raise MalformedError(
+        f"{kind[:40]!r} is no kind of chain that is known here" if isinstance(kind, str) else "expected a text",
+        where=where,
+        remedy=f"The known kinds are {' and '.join(sorted(KINDS))}",
+    )
 
 
 def check_chain_evidence(evidence: bytes, policy: ChainPolicy, log_id: bytes) -> ChainFacts:
