@@ -18,7 +18,8 @@ from ledger.statements import decode_statement
 from ledger.store.documents import DocumentAlteredError, DocumentErasedError, DocumentFolder
 from ledger.store.durable import read_bounded, reporting
 from ledger.store.tiles import TileReader
-from node.outbox import FILE_LIMIT, AnchorRecord, AnchorState
+from node.anchor.outbox import FILE_LIMIT
+from node.anchor.records import AnchorRecord, AnchorState
 
 _EVERY: Final = 1024
 Add = Callable[[str, object, str], None]

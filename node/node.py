@@ -25,7 +25,8 @@ from ledger.statements import decode_statement
 from ledger.store.documents import DocumentFolder
 from ledger.store.tiles import TileReader
 from node.admission import Admission, Group
-from node.anchor import AnchorWorker
+from node.anchor.outbox import Outbox
+from node.anchor.worker import AnchorWorker
 from node.chain.accounts import Role, as_chain_signer, open_account
 from node.chain.comet_state import CometNodes
 from node.chain.comet_trust import ChainTrust, read_pin
@@ -41,7 +42,6 @@ from node.cosigning import Cosigner, QuorumError, Witnessing, read_policies
 from node.document_check import DocumentCheck
 from node.keyring import KeyRing
 from node.metrics import Metrics
-from node.outbox import Outbox
 from node.publisher import Publisher
 from node.questions import Questions
 from node.recovery import ChainHeads, DataFolder, open_log

@@ -19,8 +19,8 @@ from ledger.identifiers import subject as subject_of
 from ledger.log import proofs
 from ledger.state.records import KINDS, ZERO_HEAD, BatchRecord, LogRecord, Part, decode_record, record_key
 from ledger.statements import Statement, decode_statement, subjects
+from node.anchor.records import AnchorRecord
 from node.node import Node
-from node.outbox import AnchorRecord
 from node.state_proofs import Asked, StateAnswer, prove_state
 
 _TIMES_KEPT = 4096

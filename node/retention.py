@@ -18,8 +18,9 @@ from ledger.state.records import LogRecord
 from ledger.state.view import Overlay
 from ledger.store.index import Index
 from ledger.store.state_tree import Retention
+from node.anchor.outbox import Outbox
+from node.anchor.records import AnchorRecord, AnchorState
 from node.config import StateConfig
-from node.outbox import AnchorRecord, AnchorState, Outbox
 
 log = logging.getLogger(__name__)
 

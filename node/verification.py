@@ -28,7 +28,7 @@ from ledger.log.policy import TlogPolicy
 from ledger.state.places import place_of_statement
 from ledger.state.records import KIND_OF, record_key
 from ledger.statements import decode_statement
-from node.anchor_status import WorkerState
+from node.anchor.status import WorkerState
 from node.evidence import Stand, make, stand_of
 from node.log_reading import LogTree
 from node.node import Node

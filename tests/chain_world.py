@@ -14,13 +14,13 @@ from ledger.crypto import secp256k1
 from ledger.errors import CorruptError
 from ledger.log.proofs import consistency_proof
 from ledger.log.tree import leaf_hash, root_of
-from node.anchor import AnchorWorker
+from node.anchor.outbox import Outbox
+from node.anchor.worker import AnchorWorker
 from node.chain.artifact import load_artifact
 from node.chain.deploy import Deployer, Deployment
 from node.chain.evm import EvmChain
 from node.chain.protocol import Finality
 from node.chain.rpc import JsonRpc
-from node.outbox import Outbox
 from node.publisher import Published
 from tests.waiting import wait_until
 
@@ -111,7 +111,9 @@ class World:
         head = chain.head(log.id)
         proof = log.consistency(head.size, size)
         payload = chain.authorisation_payload(log.id, size, published.root)
-        transaction = chain.prepare(log.id, size, published.root, proof, self.authoriser.sign_keccak(payload))
+        transaction = chain.prepare(
+            log.id, head.size, size, published.root, proof, self.authoriser.sign_keccak(payload)
+        )
         chain.submit(transaction.raw)
         wait_until(lambda: chain.head(log.id).size == size)
         return transaction.hash

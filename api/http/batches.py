@@ -15,9 +15,9 @@ from api.http.limits import plain_number, query_number, require_operator
 from api.http.problems import NoChainError
 from api.http.render import json_response
 from ledger.errors import MalformedError
-from node.anchor import AnchorWorker
+from node.anchor.records import AnchorRecord
+from node.anchor.worker import AnchorWorker
 from node.node import Node
-from node.outbox import AnchorRecord
 from node.queries import BatchView, Queries
 
 router = APIRouter(tags=["batches and anchors"])

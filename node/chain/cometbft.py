@@ -139,10 +139,11 @@ class CometChain(EvmChain):
     # --- transactions -------------------------------------------------------------------------------------------------
 
     def prepare(
-        self, log: bytes, size: int, root: bytes, proof: Sequence[bytes], authorisation: bytes, *, floor: int = 0
-    ) -> SignedTransaction:
+        self, log: bytes, previous: int, size: int, root: bytes, proof: Sequence[bytes], authorisation: bytes,
+        *, floor: int = 0,
+    ) -> SignedTransaction:  # fmt: skip
         """Try the anchor on the node's latest state, then sign it; see Chain.prepare."""
-        made = super().prepare(log, size, root, proof, authorisation, floor=floor)
+        made = super().prepare(log, previous, size, root, proof, authorisation, floor=floor)
         self._signed, self._taken = made, None
         return made
 

@@ -31,6 +31,7 @@ from node.chain.protocol import (
     Finality,
     FinalityKind,
     Head,
+    NodeBehindError,
     NodeStatus,
     ProvenAnchor,
     SignedTransaction,
@@ -186,8 +187,9 @@ class EvmChain:
         return authorisation_payload(self.identity.chain_id, self.identity.contract, log, size, root)
 
     def prepare(
-        self, log: bytes, size: int, root: bytes, proof: Sequence[bytes], authorisation: bytes, *, floor: int = 0
-    ) -> SignedTransaction:
+        self, log: bytes, previous: int, size: int, root: bytes, proof: Sequence[bytes], authorisation: bytes,
+        *, floor: int = 0,
+    ) -> SignedTransaction:  # fmt: skip
         """Try the anchor on the latest state, then sign it; see Chain.prepare."""
         sender = self._require_sender("this node has no key to send anchors with")
         self.entitled()
@@ -195,6 +197,7 @@ class EvmChain:
         try:
             gas = transactions.estimate(self.rpc, sender.address, self.identity.contract, data)
         except RpcError as error:
+            self._require_newest(log, previous)
             raise refused(error, self.artifact, sender.address, self.rpc.place) from error
         return transactions.sign(
             sender,
@@ -205,6 +208,15 @@ class EvmChain:
             to=self.identity.contract,
             data=data,
         )
+
+    def _require_newest(self, log: bytes, size: int) -> None:
+        """A call is tried on the node's newest state: that may be older or newer than the head that was read."""
+        (shown, *_) = self._view(self._latest(), "head", ("uint64", "uint40", "uint64", "uint8"), log)
+        if shown != size:
+            raise NodeBehindError(
+                f"the node shows size {shown} as the newest anchor, not {size}: it lags, or another one has just come",
+                where=self.rpc.place,
+            )
 
     def entitled(self) -> None:
         """Ask the consortium, then the contract, whether the sender may anchor; see Chain.entitled."""

@@ -257,9 +257,13 @@ class Chain(Protocol):
         """Return what the authoriser signs the Keccak-256 of."""
 
     def prepare(
-        self, log: bytes, size: int, root: bytes, proof: Sequence[bytes], authorisation: bytes, *, floor: int = 0
-    ) -> SignedTransaction:
+        self, log: bytes, previous: int, size: int, root: bytes, proof: Sequence[bytes], authorisation: bytes,
+        *, floor: int = 0,
+    ) -> SignedTransaction:  # fmt: skip
         """Build and sign, not send, an anchor that pays `floor` or more; TransactionRefusedError if it must fail.
+
+        `previous` is the newest anchored size, which the proof starts from. Where the node's own newest state shows
+        another one, its refusal is none: NodeBehindError.
 
         One of a lower price where the configuration or the chain's price allows no more: it replaces nothing.
         Raises SignerUnavailableError where the sender's key is held elsewhere and does not sign.

@@ -13,12 +13,12 @@ import pytest
 
 from ledger.errors import UnavailableError
 from ledger.evidence.chain import ChainFacts, ChainPolicy, check_chain_evidence
-from node.anchor import AnchorWorker
-from node.anchor_evidence import AnchorEvidence
-from node.anchor_status import WorkerState
+from node.anchor.evidence import EvidenceKeeper
+from node.anchor.outbox import Outbox
+from node.anchor.status import WorkerState
+from node.anchor.worker import AnchorWorker
 from node.chain import transactions
 from node.chain.rpc import JsonRpc
-from node.outbox import Outbox
 from tests.chain_world import World, wait_until
 
 
@@ -173,13 +173,14 @@ def test_evidence_of_an_anchor_that_the_chain_lost_is_not_given_out(world: World
     anchor(world, worker, 9)
     worker.stop()  # else it finds the anchor again
     outbox = Outbox(world.outbox, world.log.id)
-    assert outbox.evidence(9) is not None
-    assert outbox.lose_above(5) == 1
-    found = outbox.evidence(9)
+    here = world.backend().identity
+    assert outbox.evidence(9, here) is not None
+    assert outbox.lose_above(5, here) == 1
+    found = outbox.evidence(9, here)
     assert found is not None
     assert found[0] == 5
     outbox.drop_evidence(5)
-    assert outbox.evidence(9) is None
+    assert outbox.evidence(9, here) is None
     assert outbox.unproven() == [5]
     assert Outbox(world.outbox, world.log.id).unproven() == [5]
 
@@ -226,12 +227,12 @@ def test_a_proof_of_another_root_than_the_anchors_is_not_kept(world: World) -> N
     outbox = Outbox(world.outbox, world.log.id)
     record = outbox.get(5)
     assert record is not None
-    keeper = AnchorEvidence(outbox, world.log.id)
+    keeper = EvidenceKeeper(outbox, world.log.id)
     keeper.take(world.backend(), replace(record, root=bytes(32)))
-    assert outbox.evidence(5) is None
+    assert outbox.evidence(5, world.backend().identity) is None
     assert "another root" in keeper.status.error
     keeper.take(world.backend(), record)
-    assert outbox.evidence(5) is not None
+    assert outbox.evidence(5, world.backend().identity) is not None
     assert keeper.status.error == ""
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from devnet.rpc import call
-from node import anchor_evidence
-from node.anchor_status import WorkerState
+from node.anchor import evidence as anchor_evidence
+from node.anchor.status import WorkerState
 from node.chain.rpc import JsonRpc
 from tests.anchor.test_anchor_survival import mine, over, running, states, two
 from tests.anchor.test_anchor_worker import in_state

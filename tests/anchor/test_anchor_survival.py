@@ -16,8 +16,9 @@ from devnet.embedded.chain import EmbeddedChain
 from devnet.rpc import call
 from ledger.crypto import secp256k1
 from ledger.errors import CorruptError, UnavailableError
-from node.anchor import AnchorWorker
-from node.anchor_status import WorkerState
+from node.anchor.outbox import Outbox
+from node.anchor.status import WorkerState
+from node.anchor.worker import AnchorWorker
 from node.chain.artifact import CONSORTIUM, load_artifact
 from node.chain.consortium import ADDRESS
 from node.chain.deploy import Deployer
@@ -25,7 +26,6 @@ from node.chain.endpoints import Endpoints
 from node.chain.evm import EvmChain
 from node.chain.protocol import Finality
 from node.chain.rpc import JsonRpc, Rpc
-from node.outbox import Outbox
 from tests.anchor.test_anchor_worker import anchored, in_state
 from tests.chain_world import World, wait_until
 from tests.lying_rpc import LyingRpc

@@ -15,12 +15,13 @@ from devnet.processes import send_signal
 from devnet.rpc import call
 from ledger.crypto import secp256k1
 from ledger.errors import LedgerError, UnavailableError
-from node.anchor import AnchorWorker
-from node.anchor_status import WorkerState
+from node.anchor.outbox import Outbox
+from node.anchor.records import AnchorState
+from node.anchor.status import WorkerState
+from node.anchor.worker import AnchorWorker
 from node.chain import transactions
 from node.chain.deploy import Deployer
 from node.chain.protocol import ContractMissingError, Finality, TransactionRefusedError
-from node.outbox import AnchorState, Outbox
 from tests.chain_world import TinyLog, World, wait_until
 
 is_state = Callable[[], bool]
@@ -36,11 +37,12 @@ def anchored(worker: AnchorWorker, size: int) -> is_state:
 
 def test_a_growing_log_is_anchored_step_by_step(world: World) -> None:
     finals = []
-    worker = world.running(on_final=finals.append)
+    worker = world.running()
     sizes = [2, 3, 7, 8, 64, 100]
     for size in sizes:
         published = world.log.publish(size)
         record = worker.anchor_now(20)
+        finals.append(record)
         assert (record.size, record.root, record.checkpoint) == (size, published.root, published.checkpoint)
         assert record.state is AnchorState.DONE
         assert record.sender == world.sender.address
@@ -99,7 +101,7 @@ def test_a_lost_outbox_is_rebuilt_from_the_chain(world: World) -> None:
 
 
 def test_anvil_killed_again_and_again_never_ends_anchoring(world: World) -> None:
-    worker = world.running(on_final=lambda _: world.chain.save())
+    worker = world.running()
     for turn in range(1, 5):
         world.chain.start()  # the last one may have been killed after its anchor was final
         world.log.publish(10 * turn)
@@ -108,7 +110,7 @@ def test_anvil_killed_again_and_again_never_ends_anchoring(world: World) -> None
         send_signal(world.chain.folder / "anvil.pid", signal.SIGKILL)
         assert worker.anchor_now(20).size == 10 * turn
     world.chain.start()
-    assert world.backend().head(world.log.id).size == 40
+    wait_until(lambda: world.backend().head(world.log.id).size == 40)  # again, where the chain lost it at the end
 
 
 def test_a_chain_that_lost_its_latest_anchors_gets_them_again(world: World) -> None:
@@ -166,6 +168,31 @@ def test_an_empty_chain_is_deployed_to_again_where_that_is_asked_for(world: Worl
     assert len(deployments) == 1
     assert (record.size, record.contract) == (10, world.deployment.contract)
     assert world.backend().head(world.log.id).size == 10
+
+
+def test_another_contract_is_anchored_to_from_the_start_and_old_anchors_are_neither_lost_nor_counted(
+    world: World,
+) -> None:
+    before = world.running()
+    for size in (5, 9):
+        world.log.publish(size)
+        before.anchor_now(20)
+    before.stop()
+    old = world.deployment.contract
+    world.deployment = world.deploy()
+    worker = world.worker()
+    assert worker.status().anchored_size == 0
+    assert worker.evidence_for(9) is None
+    worker.start()
+    assert worker.anchor_now(20).contract == world.deployment.contract
+    assert [(each.size, each.state, each.contract) for each in worker.anchors()] == [
+        (9, AnchorState.DONE, world.deployment.contract),
+        (5, AnchorState.DONE, old),
+    ]
+    covering = worker.covering(3)
+    assert covering is not None
+    assert covering.size == 9
+    assert worker.status().lost_total == 0
 
 
 def test_a_log_that_is_not_registered_counts_as_lost(world: World) -> None:
@@ -326,7 +353,7 @@ def test_a_stolen_anchoring_key_cannot_anchor(world: World) -> None:
     payload = chain.authorisation_payload(world.log.id, 10, published.root)
     for key in (thief, world.sender):
         with pytest.raises(TransactionRefusedError) as refusal:
-            chain.prepare(world.log.id, 10, published.root, proof, key.sign_keccak(payload))
+            chain.prepare(world.log.id, 1, 10, published.root, proof, key.sign_keccak(payload))
         assert refusal.value.reason == "AuthorisationRefused"
     worker = world.running(authoriser=thief)
     wait_until(in_state(worker, WorkerState.REFUSED))
@@ -369,10 +396,17 @@ def test_a_sealed_log_is_not_anchored_any_more(world: World) -> None:
 def test_a_fault_in_the_node_s_own_callback_does_not_end_the_thread(world: World) -> None:
     world.log.publish(5)
     honest = world.log.consistency
-    world.log.consistency = lambda old, new: honest(old, new)[99]  # type: ignore[assignment, return-value]
+    faults = [IndexError("a fault")]
+
+    def consistency(old: int, new: int) -> list[bytes]:
+        if faults:
+            raise faults[0]
+        return honest(old, new)
+
+    world.log.consistency = consistency  # type: ignore[method-assign]
     worker = world.running()
     wait_until(in_state(worker, WorkerState.FAILED))
-    worker._consistency = honest
+    faults.clear()
     wait_until(anchored(worker, 5))
 
 

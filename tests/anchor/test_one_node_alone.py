@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from ledger.crypto import secp256k1
-from node.anchor_status import WorkerState
+from node.anchor.status import WorkerState
 from node.chain.endpoints import Endpoints
 from node.chain.evm import EvmChain
 from node.chain.protocol import Finality

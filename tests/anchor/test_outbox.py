@@ -11,9 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.errors import MalformedError
-from node.outbox import AnchorRecord, AnchorState, Attempt, Outbox
+from node.anchor.outbox import Outbox
+from node.anchor.records import AnchorRecord, AnchorState, Attempt
+from node.chain.protocol import ChainIdentity
 
 LOG = bytes(range(32))
+CHAIN = ChainIdentity(5, "0x00", bytes(32))
 words = st.binary(min_size=32, max_size=32)
 uints = st.integers(0, 2**64 - 1)
 attempts = st.builds(Attempt, raw=st.binary(max_size=50), hash=words, nonce=uints, price=uints, created=uints)
@@ -76,7 +79,7 @@ def test_what_is_under_way_is_found_again_after_a_restart(tmp_path: Path) -> Non
     assert again.pending() is None
     third = Outbox(tmp_path, LOG)
     assert third.pending() is None
-    assert third.newest() == record(7)
+    assert third.newest(CHAIN) == record(7)
 
 
 def test_anchors_are_listed_newest_first_in_pages(tmp_path: Path) -> None:
@@ -94,16 +97,38 @@ def test_lost_anchors_stay_listed_as_lost(tmp_path: Path) -> None:
     box = Outbox(tmp_path, LOG)
     for size in (10, 20, 30):
         box.keep(record(size))
-    assert box.lose_above(10) == 2
-    assert box.lose_above(10) == 0
+    assert box.lose_above(10, CHAIN) == 2
+    assert box.lose_above(10, CHAIN) == 0
     assert [(found.size, found.state) for found in box.anchors()] == [
         (30, AnchorState.LOST),
         (20, AnchorState.LOST),
         (10, AnchorState.DONE),
     ]
-    newest = box.newest()
+    newest = box.newest(CHAIN)
     assert newest is not None
     assert newest.size == 10
+
+
+@pytest.mark.parametrize("other", [replace(CHAIN, chain_id=6), replace(CHAIN, contract="0x01")], ids=["id", "contract"])
+def test_anchors_on_another_contract_are_neither_newest_nor_lost_nor_evidence(
+    tmp_path: Path, other: ChainIdentity
+) -> None:
+    box = Outbox(tmp_path, LOG)
+    for size in (10, 20):
+        box.keep(record(size))
+        box.keep_evidence(size, b"evidence")
+    assert box.newest(other) is None
+    assert box.evidence(20, other) is None
+    assert box.covering(5, other) is None
+    assert box.lose_above(10, other) == 0
+    box.keep(replace(record(10), chain_id=other.chain_id, contract=other.contract))
+    newest = box.newest(other)
+    assert newest is not None
+    assert newest.size == 10
+    assert box.evidence(20, other) == (10, b"evidence")
+    assert box.evidence(20, CHAIN) == (20, b"evidence")
+    assert [box.covering(size, other) for size in (5, 10, 11)] == [newest, newest, None]
+    assert box.covering(5, CHAIN) == record(20)
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b"[" * 100_000, b"\xff", b"null"])

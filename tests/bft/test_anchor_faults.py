@@ -167,7 +167,7 @@ def test_an_anchor_by_somebody_else_with_our_authorisation_is_taken_as_ours(
         proof = consistency_proof(head.size, size, log.reader().nodes(size).get_node)
         root = bytes.fromhex(node.client.get("/v1/log").json()["published"]["root"])
         authorisation = log.authoriser.sign_keccak(chain.authorisation_payload(log.id, size, root))
-        chain.submit(chain.prepare(log.id, size, root, proof, authorisation).raw)
+        chain.submit(chain.prepare(log.id, head.size, size, root, proof, authorisation).raw)
         log.until(node, lambda status: (status["state"], status["anchored_size"]) == ("idle", size))
         assert log.shown(node)[0]["sender"] == other.address
         assert log.check(node).anchored_by.hex() == other.address[2:].lower()

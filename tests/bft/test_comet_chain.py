@@ -20,8 +20,9 @@ from devnet.bft.network import BftNetwork
 from ledger.crypto import secp256k1
 from ledger.evidence.chain import ChainPolicy, ChainUntrustedError, CometTrust, check_chain_evidence
 from ledger.evidence.report import Verdict
-from node.anchor import AnchorWorker
-from node.anchor_status import WorkerState
+from node.anchor.outbox import Outbox
+from node.anchor.status import WorkerState
+from node.anchor.worker import AnchorWorker
 from node.chain.comet_rpc import CometRpc
 from node.chain.comet_state import CometNodes
 from node.chain.comet_trust import ChainTrust, pin_document
@@ -35,7 +36,6 @@ from node.chain.protocol import (
 )
 from node.config import ChainConfig, Config
 from node.node import Node
-from node.outbox import Outbox
 from node.queries import Queries
 from node.verification import OnlineVerifier
 from node.verification_request import Request
@@ -139,7 +139,7 @@ def test_what_the_contract_refuses_is_told_in_words(setting: Setting) -> None:
     root = log.publish(9).root
     authorisation = setting.authoriser.sign_keccak(chain.authorisation_payload(log.id, 9, root))
     with pytest.raises(TransactionRefusedError, match="the contract refuses: consistency refused"):
-        chain.prepare(log.id, 9, root, [bytes(32)], authorisation)
+        chain.prepare(log.id, 1, 9, root, [bytes(32)], authorisation)
     with pytest.raises(TransactionRefusedError, match="the contract refuses: log unknown"):
         chain.request(bytes(32), bytes([7]) * 32)
 

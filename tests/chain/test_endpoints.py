@@ -231,7 +231,7 @@ def test_a_transaction_is_sent_on_at_the_next_node(world: World, three: list[Lyi
     published = world.log.publish(4)
     three[0].hang("eth_sendRawTransaction")
     authorisation = world.authoriser.sign_keccak(chain.authorisation_payload(world.log.id, 4, published.root))
-    made = chain.prepare(world.log.id, 4, published.root, world.log.consistency(2, 4), authorisation)
+    made = chain.prepare(world.log.id, 2, 4, published.root, world.log.consistency(2, 4), authorisation)
     chain.submit(made.raw)
     assert three[1].asked.count("eth_sendRawTransaction") == 1
     assert three[1].asked.index("eth_getTransactionCount") < three[1].asked.index("eth_sendRawTransaction")

@@ -25,6 +25,7 @@ from node.chain.protocol import (
     ContractMissingError,
     Finality,
     FinalityKind,
+    NodeBehindError,
     TransactionRefusedError,
     TxState,
 )
@@ -163,7 +164,7 @@ def test_an_altered_proof_root_or_size_is_refused_by_name(world: World) -> None:
     def reason(size: int, root: bytes, given: list[bytes]) -> str:
         authorisation = world.authoriser.sign_keccak(chain.authorisation_payload(world.log.id, size, root))
         with pytest.raises(TransactionRefusedError) as refusal:
-            chain.prepare(world.log.id, size, root, given, authorisation)
+            chain.prepare(world.log.id, 10, size, root, given, authorisation)
         return refusal.value.reason
 
     assert reason(20, published.root, proof[:-1]) == "ConsistencyRefused"
@@ -174,12 +175,24 @@ def test_an_altered_proof_root_or_size_is_refused_by_name(world: World) -> None:
     assert reason(10, published.root, proof) == "RootConflict"
 
 
+@pytest.mark.parametrize("previous", [5, 20], ids=["ahead", "behind"])
+def test_a_refusal_out_of_another_state_than_the_head_was_read_in_is_none(world: World, previous: int) -> None:
+    world.anchor_as(world.log, 10)
+    chain, root = world.backend(), world.log.publish(30).root
+    authorisation = world.authoriser.sign_keccak(chain.authorisation_payload(world.log.id, 30, root))
+    proof = world.log.consistency(previous, 30)
+    with pytest.raises(NodeBehindError, match=f"shows size 10 as the newest anchor, not {previous}"):
+        chain.prepare(world.log.id, previous, 30, root, proof, authorisation)
+    with pytest.raises(TransactionRefusedError):
+        chain.prepare(world.log.id, 10, 30, root, proof, authorisation)
+
+
 def test_what_the_contract_refuses_is_told_in_words(world: World) -> None:
     world.anchor_as(world.log, 10)
     chain, root = world.backend(), world.log.publish(20).root
     authorisation = world.authoriser.sign_keccak(chain.authorisation_payload(world.log.id, 20, root))
     with pytest.raises(TransactionRefusedError) as refusal:
-        chain.prepare(world.log.id, 20, root, [], authorisation)
+        chain.prepare(world.log.id, 10, 20, root, [], authorisation)
     assert (refusal.value.reason, refusal.value.detail) == (
         "ConsistencyRefused",
         "the contract refuses: consistency refused",
@@ -194,13 +207,13 @@ def test_a_transaction_may_be_sent_twice_but_not_its_nonce_used_twice(world: Wor
     chain = world.backend()
     published = world.log.publish(4)
     authorisation = world.authoriser.sign_keccak(chain.authorisation_payload(world.log.id, 4, published.root))
-    made = chain.prepare(world.log.id, 4, published.root, world.log.consistency(1, 4), authorisation)
+    made = chain.prepare(world.log.id, 1, 4, published.root, world.log.consistency(1, 4), authorisation)
     assert chain.status(made.hash).state is TxState.VANISHED
     chain.submit(made.raw)
     chain.submit(made.raw)
     assert chain.status(made.hash).state is TxState.PENDING
     dearer = chain.prepare(
-        world.log.id, 4, published.root, world.log.consistency(1, 4), authorisation, floor=made.price * 2
+        world.log.id, 1, 4, published.root, world.log.consistency(1, 4), authorisation, floor=made.price * 2
     )
     assert (dearer.nonce, dearer.price) == (made.nonce, made.price * 2)
     chain.submit(dearer.raw)
@@ -218,7 +231,7 @@ def test_a_fixed_price_makes_a_legacy_transaction_that_the_chain_takes(world: Wo
     chain = world.backend(gas_price=5 * 10**9)
     published = world.log.publish(3)
     authorisation = world.authoriser.sign_keccak(chain.authorisation_payload(world.log.id, 3, published.root))
-    made = chain.prepare(world.log.id, 3, published.root, world.log.consistency(1, 3), authorisation)
+    made = chain.prepare(world.log.id, 1, 3, published.root, world.log.consistency(1, 3), authorisation)
     assert made.price == 5 * 10**9
     chain.submit(made.raw)
     wait_until(lambda: chain.status(made.hash).state is TxState.INCLUDED)
@@ -231,7 +244,7 @@ def test_without_a_sender_s_key_it_only_reads(world: World) -> None:
     assert chain.head(world.log.id).size == 1
     assert chain.status(bytes(32)).state is TxState.VANISHED
     with pytest.raises(TransactionRefusedError, match="no key"):
-        chain.prepare(world.log.id, 2, bytes(32), [], bytes(65))
+        chain.prepare(world.log.id, 1, 2, bytes(32), [], bytes(65))
 
 
 def test_finality_is_judged_by_the_policy_of_the_chain(world: World) -> None:

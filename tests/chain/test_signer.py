@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ledger.crypto import secp256k1
 from ledger.errors import LedgerError, MalformedError, RefusedStartError
-from node.anchor_status import WorkerState
+from node.anchor.status import WorkerState
 from node.chain.protocol import SignerUnavailableError
 from node.chain.signer import KEYS_LIMIT, SIGNATURE_LIMIT, ExternalSigner, address_of
 from tests.chain.signer_server import Fault, SignerServer, dripping, hanging, name_of, saying, twin

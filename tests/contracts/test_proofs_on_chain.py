@@ -84,7 +84,7 @@ class Anchors:
 
     def anchor(self, size: int, proof: Sequence[bytes]) -> None:
         root = root_at(size)
-        sent = self.chain.prepare(LOG, size, root, proof, self.authorise(size, root))
+        sent = self.chain.prepare(LOG, self.chain.head(LOG).size, size, root, proof, self.authorise(size, root))
         self.chain.submit(sent.raw)
         receipt = self.web3.eth.wait_for_transaction_receipt(sent.hash, timeout=10, poll_latency=0.01)  # type: ignore[arg-type]
         assert receipt["status"] == 1
@@ -160,10 +160,10 @@ def test_a_refused_proof_is_named_by_the_nodes_chain_backend(chain: Web3) -> Non
     anchors = Anchors(chain)
     root = root_at(5)
     with pytest.raises(TransactionRefusedError) as refused:
-        anchors.chain.prepare(LOG, 5, root, [], anchors.authorise(5, root))
+        anchors.chain.prepare(LOG, 1, 5, root, [], anchors.authorise(5, root))
     assert refused.value.reason == "ConsistencyRefused"
     with pytest.raises(TransactionRefusedError) as refused:
-        anchors.chain.prepare(LOG, 5, root, consistency_proof(1, 5, node_at), anchors.authorise(6, root))
+        anchors.chain.prepare(LOG, 1, 5, root, consistency_proof(1, 5, node_at), anchors.authorise(6, root))
     assert refused.value.reason == "AuthorisationRefused"
 
 

@@ -66,7 +66,7 @@ from ledger.store import lock
 from ledger.store.index import Index
 from ledger.store.journal import Journal
 from ledger.store.replay import replay
-from node.outbox import AnchorRecord, AnchorState, Attempt
+from node.anchor.records import AnchorRecord, AnchorState, Attempt
 from node.submission import Admitted, Refused, Run
 from tests.comet_world import FOUR, Comet
 from tests.evidence.bundles import LogSource, signed_note

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from node.anchor_status import WorkerState
+from node.anchor.status import WorkerState
 from node.config import SECTIONS, Config
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -27,7 +27,8 @@ from ledger.crypto import secp256k1
 from ledger.errors import CorruptError, MalformedError, RefusedStartError
 from ledger.log.tree import leaf_hash
 from ledger.store import lock as lock_file
-from node.anchor_status import AnchorStatus, WorkerState
+from node.anchor.records import AnchorState
+from node.anchor.status import AnchorStatus, WorkerState
 from node.chain.artifact import load_artifact
 from node.chain.deploy import Deployer
 from node.chain.evm import EvmChain
@@ -35,7 +36,6 @@ from node.chain.protocol import ChainMismatchError, Finality, Head
 from node.chain.rpc import JsonRpc
 from node.config import ChainConfig, Config
 from node.node import Node
-from node.outbox import AnchorState
 from node.publisher import Published
 from tests.faults.acknowledged import Acknowledged, journal_records
 from tests.faults.load import Orders, told

@@ -21,13 +21,13 @@ from devnet.embedded.chain import EmbeddedChain
 from ledger.crypto import keyfile, secp256k1
 from ledger.log.proofs import consistency_proof
 from ledger.log.tree import leaf_hash, root_of
+from node.anchor.records import AnchorRecord
 from node.chain.deploy import Deployer, Deployment
 from node.chain.evm import EvmChain
 from node.chain.protocol import Finality
 from node.chain.rpc import JsonRpc
 from node.config import ChainConfig
 from node.node import Node
-from node.outbox import AnchorRecord
 from tests.interop.live_log import NEVER, ORIGIN, PASSPHRASE, MadeLog, make_log
 
 ARTIFACT = Path(__file__).resolve().parents[2] / "contracts" / "artifacts" / "LedgerAnchor.json"
@@ -83,7 +83,7 @@ def anchor_other(chain: EvmChain, authoriser: secp256k1.Secp256k1Signer, sizes: 
         head, root = chain.head(OTHER[0]), root_of(OTHER[:size])
         proof = consistency_proof(head.size, size, lambda level, at: root_of(OTHER[at << level : (at + 1) << level]))
         payload = chain.authorisation_payload(OTHER[0], size, root)
-        sent = chain.prepare(OTHER[0], size, root, proof, authoriser.sign_keccak(payload))
+        sent = chain.prepare(OTHER[0], head.size, size, root, proof, authoriser.sign_keccak(payload))
         chain.submit(sent.raw)
         Web3(HTTPProvider(chain.rpc.url)).eth.wait_for_transaction_receipt(sent.hash, timeout=10)  # type: ignore[arg-type]
 

@@ -14,8 +14,9 @@ from ledger.log.checkpoint import Checkpoint, sign_checkpoint
 from ledger.log.notes import Note
 from ledger.store.documents import DocumentFolder
 from ledger.store.tiles import TileReader
+from node.anchor.outbox import Outbox
+from node.anchor.records import AnchorRecord, AnchorState
 from node.fsck import REMEDIES, FsckReport, check
-from node.outbox import AnchorRecord, AnchorState, Outbox
 from tests.node.made_log import Made
 from tests.world import key
 

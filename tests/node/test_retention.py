@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from node.anchor.records import AnchorRecord
 from node.node import Node
-from node.outbox import AnchorRecord
 from node.retention import pins_of
 from tests.nodes import NodeWorld, Party, make_log, settle
 

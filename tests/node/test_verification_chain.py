@@ -13,8 +13,8 @@ from ledger.log.checkpoint import Checkpoint
 from ledger.log.notes import Note
 from ledger.log.tree import leaf_hash
 from ledger.store.tiles import TileReader
-from node.anchor import AnchorWorker
-from node.anchor_status import WorkerState
+from node.anchor.status import WorkerState
+from node.anchor.worker import AnchorWorker
 from node.evidence import evidence, stand_of
 from node.node import Node
 from node.verification import OnlineVerifier, examine, own_trust

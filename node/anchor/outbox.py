@@ -2,9 +2,8 @@
 
 Owns one folder: `pending.json`, the one anchor under way with its signed transactions, written durably before anything
 is sent; one file per anchor with its size as name, and beside it the chain evidence for it; `disputes/`, evidence of a
-chain that contradicts the log. It trusts
-its own files only as far as they parse: a damaged one is put aside and its anchor asked from the chain again, because
-all of it can be rebuilt from checkpoints and chain (DESIGN section 9).
+chain that contradicts the log. It trusts its own files only as far as they parse: a damaged one is put aside and its
+anchor asked from the chain again, because all of it can be rebuilt from checkpoints and chain (DESIGN section 9).
 """
 
 from __future__ import annotations
@@ -14,8 +13,7 @@ import logging
 import re
 import threading
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,128 +22,13 @@ import orjson
 from ledger.errors import MalformedError
 from ledger.evidence.chain import MAX_EVIDENCE
 from ledger.store.durable import remove_leftovers, replace_file, sync_directory
+from node.anchor.records import AnchorRecord, AnchorState
+from node.chain.protocol import ChainIdentity
 
-FORMAT = "tial-anchor-v1"
 FILE_LIMIT = 1 << 20
 _NAME = re.compile(r"(\d{20})\.(json|evidence)")
 
 log = logging.getLogger("node.outbox")
-
-
-class AnchorState(Enum):
-    """PENDING: under way. DONE: final on the chain. LOST: it was final, but the chain does not have it any more."""
-
-    PENDING = "pending"
-    DONE = "done"
-    LOST = "lost"
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One signed transaction for an anchor; `price` is the most it pays for a unit of gas, `created` Unix seconds."""
-
-    raw: bytes
-    hash: bytes
-    nonce: int
-    price: int
-    created: int
-
-
-@dataclass(frozen=True, slots=True)
-class AnchorRecord:
-    """One anchor. `previous` is the size that its consistency proof starts from.
-
-    `tx`, `block`, `time`, `sender`, `gas`, `fee` (wei) are what the chain says, zero or empty until it is DONE; `tx` is
-    empty too where the chain's node has no event for it. `time` is the block's, `created` and `finished` the node's
-    clock, all Unix seconds.
-    """
-
-    log: bytes
-    size: int
-    root: bytes
-    checkpoint: bytes
-    previous: int
-    chain_id: int
-    contract: str
-    state: AnchorState
-    created: int
-    attempts: tuple[Attempt, ...] = ()
-    tx: bytes = b""
-    block: int = 0
-    time: int = 0
-    sender: str = ""
-    gas: int = 0
-    fee: int = 0
-    finished: int = 0
-
-    def to_json(self) -> dict[str, Any]:
-        """As it is kept and shown: bytes in hex, the checkpoint as its text, amounts of wei as decimal text."""
-        return {
-            "format": FORMAT,
-            "log": self.log.hex(),
-            "size": self.size,
-            "root": self.root.hex(),
-            "checkpoint": self.checkpoint.decode(),
-            "previous": self.previous,
-            "chain_id": self.chain_id,
-            "contract": self.contract,
-            "state": self.state.value,
-            "created": self.created,
-            "attempts": [
-                {
-                    "raw": a.raw.hex(),
-                    "hash": a.hash.hex(),
-                    "nonce": a.nonce,
-                    "price": str(a.price),
-                    "created": a.created,
-                }
-                for a in self.attempts
-            ],
-            "tx": self.tx.hex(),
-            "block": self.block,
-            "time": self.time,
-            "sender": self.sender,
-            "gas": self.gas,
-            "fee": str(self.fee),
-            "finished": self.finished,
-        }
-
-    @classmethod
-    def from_json(cls, document: Any) -> AnchorRecord:
-        """Read what `to_json` gave; MalformedError for anything else."""
-        try:
-            if document["format"] != FORMAT:
-                raise MalformedError("another format", where="format")
-            return cls(
-                log=bytes.fromhex(document["log"]),
-                size=int(document["size"]),
-                root=bytes.fromhex(document["root"]),
-                checkpoint=document["checkpoint"].encode(),
-                previous=int(document["previous"]),
-                chain_id=int(document["chain_id"]),
-                contract=str(document["contract"]),
-                state=AnchorState(document["state"]),
-                created=int(document["created"]),
-                attempts=tuple(
-                    Attempt(
-                        raw=bytes.fromhex(a["raw"]),
-                        hash=bytes.fromhex(a["hash"]),
-                        nonce=int(a["nonce"]),
-                        price=int(a["price"]),
-                        created=int(a["created"]),
-                    )
-                    for a in document["attempts"]
-                ),
-                tx=bytes.fromhex(document["tx"]),
-                block=int(document["block"]),
-                time=int(document["time"]),
-                sender=str(document["sender"]),
-                gas=int(document["gas"]),
-                fee=int(document["fee"]),
-                finished=int(document["finished"]),
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise MalformedError(f"this is no anchor record: {error!r}") from error
 
 
 class Outbox:
@@ -200,25 +83,22 @@ class Outbox:
         found = (self.get(size) for size in reversed(sizes))
         return [record for record in found if record is not None]
 
-    def covering(self, size: int) -> AnchorRecord | None:
-        """Return the smallest DONE anchor whose log holds the first `size` entries."""
+    def covering(self, size: int, chain: ChainIdentity) -> AnchorRecord | None:
+        """Return this chain's smallest DONE anchor whose log holds the first `size` entries."""
         with self._lock:
             sizes = self._sizes[bisect.bisect_left(self._sizes, size) :]
-        for each in sizes:
-            record = self.get(each)
-            if record is not None and record.state is AnchorState.DONE:
-                return record
-        return None
+        return next((record for each in sizes if (record := self.done(each, chain)) is not None), None)
 
-    def newest(self) -> AnchorRecord | None:
-        """Return the largest anchor that is DONE."""
+    def newest(self, chain: ChainIdentity) -> AnchorRecord | None:
+        """Return this chain's largest DONE anchor."""
         with self._lock:
             sizes = list(self._sizes)
-        for size in reversed(sizes):
-            record = self.get(size)
-            if record is not None and record.state is AnchorState.DONE:
-                return record
-        return None
+        return next((record for each in reversed(sizes) if (record := self.done(each, chain)) is not None), None)
+
+    def done(self, size: int, chain: ChainIdentity) -> AnchorRecord | None:
+        """Return the anchor kept for a size where it is DONE on this chain."""
+        record = self.get(size)
+        return record if record is not None and record.state is AnchorState.DONE and record.on(chain) else None
 
     def keep_evidence(self, size: int, evidence: bytes) -> None:
         """Keep chain evidence for an anchor, durably, in the place of older evidence."""
@@ -235,13 +115,12 @@ class Outbox:
                 self._proven.remove(size)
         self._evidence_path(size).unlink(missing_ok=True)
 
-    def evidence(self, size: int) -> tuple[int, bytes] | None:
-        """Return the largest DONE anchor's size, at most `size`, that has chain evidence, and the evidence."""
+    def evidence(self, size: int, chain: ChainIdentity) -> tuple[int, bytes] | None:
+        """Return the size of this chain's largest DONE anchor, at most `size`, that has chain evidence, and that."""
         with self._lock:
             sizes = self._proven[: bisect.bisect_right(self._proven, size)]
         for each in reversed(sizes):
-            record = self.get(each)
-            if record is not None and record.state is AnchorState.DONE:
+            if self.done(each, chain) is not None:
                 with suppress(FileNotFoundError), self._evidence_path(each).open("rb") as stream:
                     return each, stream.read(MAX_EVIDENCE)
         return None
@@ -251,14 +130,14 @@ class Outbox:
         with self._lock:
             return sorted(set(self._sizes) - set(self._proven))
 
-    def lose_above(self, size: int) -> int:
-        """Mark as LOST every DONE anchor above a size that the chain has as its newest; how many they were."""
+    def lose_above(self, size: int, chain: ChainIdentity) -> int:
+        """Mark as LOST this chain's DONE anchors above a size that it has as its newest; how many they were."""
         lost = 0
         with self._lock:
             above = self._sizes[bisect.bisect_right(self._sizes, size) :]
         for each in above:
-            record = self.get(each)
-            if record is not None and record.state is AnchorState.DONE:
+            record = self.done(each, chain)
+            if record is not None:
                 self._write(self._path(each), replace(record, state=AnchorState.LOST))
                 lost += 1
         return lost

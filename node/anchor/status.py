@@ -1,14 +1,19 @@
 """How the anchor worker stands, for health checks, metrics and people.
 
-Owns the names of its states, which are stable: `/healthz`, metrics and tests match on them.
+Owns the names of its states, which are stable: `/healthz`, metrics and tests match on them. The worker's thread writes
+the status, any thread reads it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Any
 
 from ledger.errors import LedgerError
+from node.anchor.records import AnchorRecord
 from node.chain.protocol import NodeStatus
 
 
@@ -96,3 +101,44 @@ class AnchorStatus:
     def backlog(self) -> int:
         """Entries that are published but not anchored."""
         return max(0, self.published_size - self.anchored_size)
+
+
+class Board:
+    """The status of one worker. `changed` is notified at each change: whoever waits for one waits there."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.changed = threading.Condition()
+        self._clock = clock
+        self._status = AnchorStatus(WorkerState.STARTING, int(clock()))
+
+    @property
+    def status(self) -> AnchorStatus:
+        """How things stand; cheap, never waits."""
+        return self._status
+
+    def show(self, state: WorkerState | None = None, **changes: Any) -> None:
+        """Show another state, or other values of AnchorStatus's fields."""
+        with self.changed:
+            if state is not None and state is not self._status.state:
+                changes |= {"state": state, "since": int(self._clock())}
+            self._status = replace(self._status, **changes)
+            self.changed.notify_all()
+
+    def count(self, counter: str, by: int = 1) -> None:
+        """Add to one of the counters."""
+        self.show(**{counter: getattr(self._status, counter) + by})
+
+    def show_kept(
+        self, newest: AnchorRecord | None, pending: AnchorRecord | None, state: WorkerState | None = None
+    ) -> None:
+        """Show the newest final anchor, and the one under way."""
+        self.show(
+            state,
+            anchored_size=newest.size if newest else 0,
+            anchored_root=newest.root if newest else b"",
+            anchored_time=newest.time if newest else 0,
+            anchored_tx=newest.tx if newest else b"",
+            pending_size=pending.size if pending else 0,
+            pending_tx=pending.attempts[-1].hash if pending and pending.attempts else b"",
+            pending_since=pending.created if pending else 0,
+        )

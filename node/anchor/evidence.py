@@ -16,8 +16,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ledger.errors import LedgerError, UnavailableError
+from node.anchor.outbox import Outbox
+from node.anchor.records import AnchorRecord
 from node.chain.protocol import Chain, ChainUnavailableError, ProvenAnchor
-from node.outbox import AnchorRecord, AnchorState, Outbox
 
 log = logging.getLogger("node.anchor")
 
@@ -43,7 +44,7 @@ class EvidenceStatus:
     error: str = ""
 
 
-class AnchorEvidence:
+class EvidenceKeeper:
     """Evidence for the anchors of one outbox. `take` and `rest` are for the worker's thread, the others for any.
 
     `refresh` is how many seconds old the newest evidence may get before a newer header is asked for.
@@ -79,8 +80,8 @@ class AnchorEvidence:
 
     def rest(self, chain: Chain) -> None:
         """Renew the evidence of the newest anchor where it is old, then catch up with what is missing."""
-        newest = self._outbox.newest()
-        if newest is None or not _here(newest, chain):
+        newest = self._outbox.newest(chain.identity)
+        if newest is None:
             return
         due = self._clock() - self._renewed >= self._refresh
         if (due or newest.size in self._missing) and not self._prove(chain, newest, renew=True):
@@ -92,15 +93,11 @@ class AnchorEvidence:
         for size in sorted(self._missing, reverse=True)[:CATCH_UP]:
             if self._clock() >= end:
                 return
-            record = self._outbox.get(size)
-            if record is None or record.state is not AnchorState.DONE or not _here(record, chain):
+            record = self._outbox.done(size, chain.identity)
+            if record is None:
                 self._missing.discard(size)
             elif not self._prove(chain, record):
                 return
-
-    def best(self, size: int) -> tuple[int, bytes] | None:
-        """Return the largest anchored size at or below `size` that has evidence, and the newest evidence for it."""
-        return self._outbox.evidence(size)
 
     def blocks(self) -> tuple[bytes, ...]:
         """Hashes of the blocks under which this process kept evidence, the last few: its chain's node's word."""
@@ -154,7 +151,3 @@ class AnchorEvidence:
             self._renewed = self._clock()
             self.status = EvidenceStatus(record.size, proven.facts.block, proven.facts.time)
         return True
-
-
-def _here(record: AnchorRecord, chain: Chain) -> bool:
-    return (record.chain_id, record.contract) == (chain.identity.chain_id, chain.identity.contract)
