@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from devnet.bft.description import Node
+from devnet.bft.description import Description, Node
 from devnet.bft.health import NetworkHealth, ask
 from devnet.bft.network import BftNetwork
 from devnet.locks import is_held
@@ -15,6 +15,15 @@ from node.chain.rpc import JsonRpc
 from tests.waiting import wait_until
 
 STEADY = {"growing"}
+
+
+def described(count: int = 4) -> Description:
+    """A network that nobody made: four ports from 20000 on for each node, keys of one byte."""
+    nodes = []
+    for number in range(count):
+        p2p, rpc, eth, ws = range(20_000 + 4 * number, 20_004 + 4 * number)
+        nodes.append(Node(f"node{number}", f"{number:040x}", p2p, rpc, eth, ws, bytes([number]) * 32, 10))
+    return Description("tial-bft-1", 31_991, "0x0000000000000000000000000000000000000C05", "1s", tuple(nodes))
 
 
 def height(network: BftNetwork, index: int = 0) -> int:

@@ -100,7 +100,7 @@ def observe(folder: Path, network: Description, supervised: Mapping[str, Any] | 
     with ThreadPoolExecutor(max_workers=len(network.nodes)) as pool:
         told = list(pool.map(lambda pair: ask(pair[0]) if pair[1] else None, zip(network.nodes, living, strict=True)))
     now = time.time()
-    limit = max(BLOCK_TIMES * network.block_time, LEAST_SECONDS)
+    limit = max(BLOCK_TIMES * network.block_seconds, LEAST_SECONDS)
     top = max((each.height for each in told if each), default=0)
     anyone = any(each is not None and each.height > 0 and now - each.block_time < limit for each in told)
     nodes = []

@@ -1,42 +1,48 @@
 """A BFT network as the rest of the project sees it: make, start, stop, kill a node, restart it, add one, status, keys.
 
-Owns the folder of one network: what `bft-chain init` writes there, the process files of its nodes, the development keys
-of its administrators and of the account that deploys contracts. A network outlives the process that started it, because
-a detached supervisor keeps it; only processes that hold this folder's locks are ever signalled.
+Owns the folder of one network: which nodes it has, their homes and process files, the development keys of its
+administrators and of the account that deploys contracts. A network outlives the process that started it, because a
+detached supervisor keeps it; only processes that hold this folder's locks are ever signalled.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from devnet.bft.description import FILE, MAX_NODES, Description, duration, read_description
+from devnet.bft.description import FILE, MAX_NODES, Description, Node, duration, read_description, write_description
+from devnet.bft.genesis import make_genesis
 from devnet.bft.health import NetworkHealth, NodeHealth, header_time, node_paths, observe
-from devnet.bft.program import consortium_artifact, find_program
+from devnet.bft.homes import GENESIS, NodeKeys, make_home, new_keys
+from devnet.bft.program import find_program
 from devnet.bft.supervisor import asked_to_end, end_nodes
 from devnet.keys import DevelopmentKey, development_key, read_development_key
 from devnet.locks import held, is_held
 from devnet.processes import end, free_port, last_words, launch, low_ports, pid_of
-from ledger.errors import KeyFileError, LedgerError, MalformedError, UnavailableError
+from ledger.errors import KeyFileError, MalformedError, UnavailableError
+from ledger.store.durable import read_bounded
 
 CHAIN_NAME = "tial-bft-1"
 EVM_CHAIN_ID = 31_991
+CONSORTIUM = "0x0000000000000000000000000000000000000C05"
 MAX_ADMINISTRATORS = 16
+MAX_BLOCK_SECONDS = 86_400
+POWER = 10
 PORTS = 4
 MAY_SEND, MAY_CREATE = 1, 2
 _FIRST_BLOCKS = 2
 """A node that was just started refuses transactions until it has seen a block or two."""
 _SETTLED = {"growing", "killed"}
 _ANSWERING = {"growing", "catching-up", "halted"}
-_PROGRAM_SECONDS = 60.0
+_MAX_GENESIS = 16 << 20
 _ADMINISTRATION_SECONDS = 120.0
 
 
@@ -75,10 +81,9 @@ class BftNetwork:
         _check("validators", validators, 1, MAX_NODES)
         _check("administrators", administrators, 1, MAX_ADMINISTRATORS)
         _check("threshold", needed, 1, administrators)
-        try:
-            duration(block_time)
-        except ValueError as error:
-            raise MalformedError(str(error), where="block time", remedy="Write 1s or 500ms") from error
+        if powers:
+            _check("number of powers", len(powers), validators, validators)
+        _check_pause(block_time)
         if self.folder.exists() and any(self.folder.iterdir()):
             raise MalformedError(
                 "this folder is not empty, and holds no network", where=str(self.folder), remedy="Name another folder"
@@ -91,15 +96,18 @@ class BftNetwork:
         making.mkdir(mode=0o700)
         admins = [development_key(making / "keys", f"admin-{n}").address for n in range(1, administrators + 1)]
         deployer = development_key(making / "keys", "deployer").address
-        rights = [f"{address}={MAY_SEND}" for address in admins] + [f"{deployer}={MAY_SEND | MAY_CREATE}"]
-        arguments = [
-            *("--chain-id", CHAIN_NAME, "--evm-chain-id", str(EVM_CHAIN_ID), "--block-time", block_time),
-            *("--ports", _joined(low_ports(PORTS * validators)), "--consortium", str(consortium_artifact())),
-            *("--administrators", _joined(admins), "--threshold", str(needed), "--rights", _joined(rights)),
-            *(("--powers", _joined(powers)) if powers else ()),
-        ]
-        _run("init", "--home", str(making), *arguments)
-        read_description(making)
+        rights = dict.fromkeys(admins, MAY_SEND) | {deployer: MAY_SEND | MAY_CREATE}
+        keys = [new_keys() for _ in range(validators)]
+        ports = low_ports(PORTS * validators)
+        nodes = tuple(
+            _node(index, ports[PORTS * index : PORTS * (index + 1)], keys[index], power)
+            for index, power in enumerate(powers or [POWER] * validators)
+        )
+        network = Description(CHAIN_NAME, EVM_CHAIN_ID, CONSORTIUM, block_time, nodes)
+        genesis = make_genesis(network, administrators=admins, threshold=needed, rights=rights)
+        for node, own in zip(nodes, keys, strict=True):
+            make_home(making, network, node, own, genesis)
+        write_description(making, network)
         making.rename(target)
         return self.description
 
@@ -250,7 +258,7 @@ class BftNetwork:
         with held(self.folder / "start.lock", seconds=timeout):
             before = self.status()
             _check("nodes", len(before.nodes) + 1, 1, MAX_NODES)
-            _run("add-node", "--home", str(self.folder.resolve()), "--ports", _joined(low_ports(PORTS)))
+            self._make_node()
             for index, node in enumerate(before.nodes):
                 if node.state != "killed":
                     height = self.status().height
@@ -259,6 +267,20 @@ class BftNetwork:
                         # It must have voted again before the next one goes, else two are missing at once.
                         self._await_node(index, timeout, {"growing"}, above=height + 1)
             return self._await_node(len(before.nodes), timeout, _ANSWERING)
+
+    def _make_node(self) -> None:
+        """Make the home of a further node, and only then name it in network.json."""
+        network = self.description
+        path = self.folder / network.nodes[0].name / GENESIS
+        genesis = read_bounded(path, _MAX_GENESIS)
+        if genesis is None:
+            raise MalformedError("the first node has no genesis", where=str(path), remedy="Copy that of another node")
+        used = {port for node in network.nodes for port in node.ports}  # free, too, where a node does not run
+        ports = [port for port in low_ports(PORTS + len(used)) if port not in used][:PORTS]
+        keys = new_keys()
+        node = _node(len(network.nodes), ports, keys, 0)
+        make_home(self.folder, network, node, keys, genesis)
+        write_description(self.folder, replace(network, nodes=(*network.nodes, node)))
 
     # -- asking ---------------------------------------------------------------------------------------------------
 
@@ -300,24 +322,15 @@ def _check(what: str, value: int, least: int, most: int) -> None:
         raise MalformedError(f"{value} is not between {least} and {most}", where=what)
 
 
-def _joined(values: Sequence[object]) -> str:
-    return ",".join(map(str, values))
-
-
-def _run(*arguments: str) -> None:
-    """Run one command of bft-chain to its end; LedgerError with what it said where it fails."""
-    command = [str(find_program()), *arguments]
+def _check_pause(text: str) -> None:
     try:
-        run = subprocess.run(  # noqa: S603 - our own program and arguments
-            command,
-            capture_output=True,
-            timeout=_PROGRAM_SECONDS,
-            stdin=subprocess.DEVNULL,
-            env=os.environ,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise UnavailableError(f"bft-chain cannot be run: {error}", where=command[0]) from error
-    if run.returncode:
-        said = run.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["nothing"]
-        raise LedgerError(f"bft-chain {arguments[0]} failed and said: {said[0][:300]}", where=command[0])
+        seconds = duration(text)
+    except ValueError as error:
+        raise MalformedError(str(error), where="block time", remedy="Write 1s or 500ms") from error
+    if not 0 < seconds <= MAX_BLOCK_SECONDS:
+        raise MalformedError(f"{text} is not above 0 and at most a day", where="block time")
+
+
+def _node(index: int, ports: Sequence[int], keys: NodeKeys, power: int) -> Node:
+    p2p, rpc, eth, ws = ports
+    return Node(f"node{index}", keys.node_id, p2p, rpc, eth, ws, keys.validator.public_key, power)

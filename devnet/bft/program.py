@@ -1,4 +1,4 @@
-"""Finds the `bft-chain` program, and the contract that it puts into a genesis.
+"""Finds the `bft-chain` program.
 
 Looks at the environment variable TIAL_BFT_CHAIN, then asks `scripts/build-bft-chain` for what it has built from the
 sources of this tree. It builds nothing itself: that takes minutes, and belongs to a person or to the tests' set-up.
@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import sys
-from importlib import resources
 from pathlib import Path
 
 from devnet.processes import ROOT
@@ -65,16 +64,3 @@ def ask_script(*arguments: str, timeout: float = _SECONDS) -> tuple[str, str]:
     except (ValueError, KeyError, TypeError):
         said = run.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["nothing"]
         return "", f"scripts/build-bft-chain failed and said: {said[0][:300]}"
-
-
-def consortium_artifact() -> Path:
-    """Return the compiled contract Consortium as a file: the packaged one, else that of the source tree."""
-    packaged = resources.files("node.chain").joinpath("Consortium.json")
-    if packaged.is_file():
-        return Path(str(packaged))
-    source = ROOT / "contracts" / "artifacts" / "Consortium.json"
-    if not source.is_file():
-        raise BftChainNotFoundError(
-            "the compiled contract Consortium is missing", where=str(source), remedy="Run contracts/build"
-        )
-    return source

@@ -1,9 +1,10 @@
 """The process that keeps the nodes of one network alive: `python -m devnet.bft.supervisor FOLDER`.
 
 It runs detached. A node's process that ends is started again, later each time while it keeps ending, unless the node is
-marked as killed. Nodes that live already are taken over as they are, so a supervisor that was killed disturbs nobody.
-What it knows stands in `status.json`; SIGTERM ends it and all nodes. That a node lives says little: what each makes of
-the chain is looked at as well, and told in the log when it changes.
+marked as killed. Its peers are told to it by the command line, as network.json has them at that start. Nodes that live
+already are taken over as they are, so a supervisor that was killed disturbs nobody. What it knows stands in
+`status.json`; SIGTERM ends it and all nodes. That a node lives says little: what each makes of the chain is looked at
+as well, and told in the log when it changes.
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ class Supervisor:
                 elif care.lived:
                     self._mourn(node, care, log_path)
                 if time.monotonic() >= care.next_start:
-                    self._start(care, pid_path, log_path)
+                    self._start(node, care)
             else:
                 care.lived = True
                 bound_log(log_path, LOG_LIMIT)
@@ -139,13 +140,15 @@ class Supervisor:
         care.pause = min(max(care.pause * 2, 0.5), LONGEST_PAUSE)
         log.warning("%s ended and is started again; its last words: %s", node.name, care.record.error or "none")
 
-    def _start(self, care: Care, pid_path: Path, log_path: Path) -> None:
-        with log_path.open("ab") as stream:
-            stream.write(START_MARK)
+    def _start(self, node: Node, care: Care) -> None:
+        pid_path, log_path, _ = node_paths(self.folder, node)
         if not self.program.exists():
             self.program = find_program()  # a newer build may have taken its place
-        command = [str(self.program), "start", "--home", str(pid_path.parent)]
-        care.process = spawn(command, pid_path, log_path)
+        # Read again: a node that is restarted because another was added must know that one.
+        peers = peer_options(read_description(self.folder), node)
+        with log_path.open("ab") as stream:
+            stream.write(START_MARK)
+        care.process = spawn([str(self.program), "start", "--home", str(pid_path.parent), *peers], pid_path, log_path)
         care.lived, care.born = True, time.monotonic()
 
     def _tell(self) -> None:
@@ -177,6 +180,15 @@ class Supervisor:
     def _end(self) -> None:
         end_nodes(self.folder, self.network)
         self._tell()
+
+
+def peer_options(network: Description, node: Node) -> list[str]:
+    """Tell a node whom to connect to and whom to let in: all others of the network, and nobody else."""
+    others = [other for other in network.nodes if other.name != node.name]
+    return [
+        "--p2p.persistent_peers=" + ",".join(other.peer_address for other in others),
+        "--p2p.unconditional_peer_ids=" + ",".join(other.node_id for other in others),
+    ]
 
 
 def asked_to_end(pid_path: Path) -> Path:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 import signal
 import socket
 import stat
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,6 +34,8 @@ from tests.bft_world import (
 from tests.waiting import wait_until
 
 DEAD = signal.SIGKILL
+LISTENING = "0A"
+Wrong = tuple[dict[str, Any], ...]
 
 
 def validators_at(network: BftNetwork, block: int) -> dict[bytes, int]:
@@ -65,6 +70,32 @@ def test_keys_are_private_and_nothing_listens_beyond_loopback(network: BftNetwor
             with socket.socket() as probe:
                 probe.settimeout(1)
                 assert probe.connect_ex(("127.0.0.2", port)) != 0
+
+
+def listening(pid: int) -> set[int]:
+    """Ports of the TCP sockets on which a process listens, at whatever address."""
+    opened = {str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()}
+    tables = "".join(Path(f"/proc/{pid}/net/{table}").read_text() for table in ("tcp", "tcp6"))
+    rows = (line.split() for line in tables.splitlines())
+    return {
+        int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == LISTENING and f"socket:[{row[9]}]" in opened
+    }
+
+
+def test_a_node_listens_on_its_four_ports_and_serves_three_namespaces(network: BftNetwork) -> None:
+    for node, health in zip(network.description.nodes, network.status().nodes, strict=True):
+        assert listening(health.pid) == set(node.ports)
+        assert set(call(node.eth_url, "rpc_modules")) - {"rpc"} == {"eth", "net", "web3"}
+
+
+def test_each_node_has_the_keys_and_the_name_that_its_home_says(network: BftNetwork) -> None:
+    for node in network.description.nodes:
+        told = call(node.comet_url, "status")
+        assert (told["node_info"]["id"], told["node_info"]["moniker"]) == (node.node_id, node.name)
+        assert base64.b64decode(told["validator_info"]["pub_key"]["value"]) == node.key
+        assert told["validator_info"]["address"] == hashlib.sha256(node.key).hexdigest()[:40].upper()
+        others = {other.node_id for other in network.description.nodes} - {node.node_id}
+        assert {peer["node_info"]["id"] for peer in call(node.comet_url, "net_info")["peers"]} <= others
 
 
 def test_one_dead_validator_stops_nobody(network: BftNetwork) -> None:
@@ -210,6 +241,17 @@ def test_a_stopped_network_comes_up_where_it_was(network: BftNetwork) -> None:
     wait_until(lambda: network.status().nodes[1].state == "growing")  # a stop ends what kill asked for
 
 
+def test_a_node_can_be_rolled_back_by_a_block_and_goes_on(network: BftNetwork, program: Path) -> None:
+    network.stop()
+    home = network.folder / "node2"
+    run = subprocess.run([program, "rollback", "--home", home], capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 0, run.stderr[-1_000:]
+    assert "Rolled back state to height" in run.stdout
+    network.start()
+    wait_until(lambda: network.status().nodes[2].state == "growing")
+    grow(network, 2, index=2)
+
+
 def test_a_port_in_use_is_refused_with_its_number(network: BftNetwork) -> None:
     network.stop()
     port = network.description.nodes[2].eth
@@ -227,7 +269,15 @@ def test_numbers_out_of_range_and_wrong_folders_are_refused(network: BftNetwork,
         network.kill(99)
     with pytest.raises(MalformedError, match="not empty"):
         network.create()
-    for wrong in ({"validators": 0}, {"validators": 65}, {"threshold": 2}, {"administrators": 17}, {"block_time": "x"}):
+    numbers: Wrong = (
+        {"validators": 0},
+        {"validators": 65},
+        {"threshold": 2},
+        {"administrators": 17},
+        {"powers": [10] * 3},
+    )
+    pauses: Wrong = tuple({"block_time": text} for text in ("x", "", "-1s", "0s", "0.0ms", "25h", "1s\n"))
+    for wrong in (*numbers, *pauses):
         with pytest.raises(MalformedError):
             BftNetwork(tmp_path / "new").create(**wrong)
     with pytest.raises(MalformedError, match="no network was made"):
@@ -240,8 +290,15 @@ def test_an_added_node_follows_the_chain_and_validates_once_it_has_power(program
     network.create(validators=1, block_time="500ms")
     try:
         network.start()
+        settings = network.folder / "node0" / "config" / "config.toml"
+        stale = f'[p2p]\npersistent_peers = "{"ab" * 20}@127.0.0.1:1"\n'  # earlier programs wrote peers there
+        edited = settings.read_text().replace("[p2p]\n", stale).replace("moniker", 'log_level = "debug"\nmoniker')
+        settings.write_text(edited)
+        (network.folder / "node1").mkdir()  # as a crash leaves it
         added = network.add_node()
         heal(network)
+        assert settings.read_text() == edited
+        assert (network.folder / "node1.unused-1").is_dir()
         assert (added.name, [node.peers for node in network.status().nodes]) == ("node1", [1, 1])
         nodes = network.description.nodes
         assert [v.node for v in network.status().validators] == ["node0"]

@@ -1,104 +1,27 @@
-"""What is read of a BFT network without running one: its description, what a node last said, the missing program."""
+"""What is known of a BFT network that does not run: what a node last said, ports, keys, peers, the missing program."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from devnet.bft.description import Description, duration, read_description
+from devnet.bft.genesis import consortium_artifact, make_genesis
 from devnet.bft.health import START_MARK, consensus_failure, observe, shortened
 from devnet.bft.network import BftNetwork
-from devnet.bft.program import BftChainNotFoundError, consortium_artifact, find_program
+from devnet.bft.program import BftChainNotFoundError, find_program
+from devnet.bft.supervisor import peer_options
 from devnet.keys import development_key
 from devnet.processes import LOW_PORTS, bound_log, last_words, low_ports
-from ledger.errors import KeyFileError, MalformedError
-
-
-def told(nodes: int = 4) -> dict[str, Any]:
-    return {
-        "format": "tial-bft-network-v1",
-        "chain_id": "tial-bft-1",
-        "evm_chain_id": 31_991,
-        "consortium": "0x0000000000000000000000000000000000000C05",
-        "block_time": "1s",
-        "nodes": [
-            {
-                "name": f"node{n}", "home": f"node{n}", "node_id": "ab" * 20, "key": f"{n:02x}" * 32, "power": 10,
-                "p2p": 20_000 + 4 * n, "rpc": 20_001 + 4 * n, "eth": 20_002 + 4 * n, "ws": 20_003 + 4 * n,
-            }
-            for n in range(nodes)
-        ],
-    }  # fmt: skip
-
-
-def described(folder: Path, content: object) -> Description:
-    (folder / "network.json").write_text(json.dumps(content))
-    return read_description(folder)
-
-
-def test_a_description_is_read_whole(tmp_path: Path) -> None:
-    network = described(tmp_path, told())
-    assert (network.chain_name, network.evm_chain_id, network.block_time) == ("tial-bft-1", 31_991, 1.0)
-    assert network.node(2).eth_url == "http://127.0.0.1:20010"
-    assert network.node(3).comet_url == "http://127.0.0.1:20013"
-    with pytest.raises(MalformedError, match="no node 4"):
-        network.node(4)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda d: d.pop("format"),
-        lambda d: d.update(format="other"),
-        lambda d: d.update(nodes=[]),
-        lambda d: d.update(nodes={}),
-        lambda d: d.update(block_time="soon"),
-        lambda d: d.update(block_time=1),
-        lambda d: d["nodes"][1].update(home="../elsewhere"),
-        lambda d: d["nodes"][1].update(name="../x", home="../x"),
-        lambda d: d["nodes"][1].update(name="node0", home="node0"),
-        lambda d: d["nodes"][1].update(rpc=20_000),
-        lambda d: d["nodes"][1].update(rpc=0),
-        lambda d: d["nodes"][1].update(key="00"),
-        lambda d: d["nodes"].append(None),
-    ],
-)
-def test_a_description_that_is_none_is_refused(tmp_path: Path, change: Any) -> None:
-    document = told()
-    change(document)
-    with pytest.raises(MalformedError):
-        described(tmp_path, document)
-
-
-@pytest.mark.parametrize("content", [b"", b"[]", b"null", b'{"format": 1}', b"\xff", b"[" * 100_000])
-def test_a_file_that_is_no_description_is_refused(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "network.json").write_bytes(content)
-    with pytest.raises(MalformedError):
-        read_description(tmp_path)
+from ledger.errors import KeyFileError, LedgerError, MalformedError
+from tests.bft_world import described
 
 
 def test_a_folder_without_a_network_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(MalformedError, match="no network was made") as refusal:
         BftNetwork(tmp_path).status()
     assert "--bft" in refusal.value.remedy
-
-
-@given(st.integers(0, 59), st.integers(0, 59), st.integers(0, 999))
-def test_durations_are_read_as_go_writes_them(minutes: int, seconds: int, milliseconds: int) -> None:
-    assert duration(f"{minutes}m{seconds}s") == minutes * 60 + seconds
-    assert duration(f"{milliseconds}ms") == pytest.approx(milliseconds / 1000)
-    assert duration(f"{seconds}.{milliseconds:03}s") == pytest.approx(seconds + milliseconds / 1000)
-
-
-@pytest.mark.parametrize("text", ["", "1", "s", "1s ", "-1s", "1d", "1.s", ".5s", "1e3s"])
-def test_what_is_no_duration_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="no duration"):
-        duration(text)
 
 
 def test_the_last_words_are_those_of_the_newest_process(tmp_path: Path) -> None:
@@ -129,7 +52,7 @@ def test_a_log_that_grew_too_long_is_begun_again_and_kept_once(tmp_path: Path) -
 
 
 def test_a_network_whose_processes_do_not_live_is_stopped(tmp_path: Path) -> None:
-    network = described(tmp_path, told())
+    network = described()
     for node in network.nodes:
         (tmp_path / node.name).mkdir()
     (tmp_path / "node1" / "killed").touch()
@@ -165,3 +88,20 @@ def test_a_missing_program_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPa
         BftNetwork(tmp_path / "network").create()
     assert not (tmp_path / "network").exists()
     assert json.loads(consortium_artifact().read_bytes())["contractName"] == "Consortium"
+
+
+@pytest.mark.parametrize("program", ["/bin/true", "/bin/echo", "/bin/false"])
+def test_another_program_makes_no_genesis(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    monkeypatch.setenv("TIAL_BFT_CHAIN", program)
+    with pytest.raises(LedgerError, match=r"no genesis|failed and said: nothing"):
+        make_genesis(described(), administrators=[], threshold=1, rights={})
+
+
+def test_a_node_is_told_of_all_others_and_not_of_itself() -> None:
+    network = described()
+    persistent, allowed = peer_options(network, network.nodes[1])
+    others = [network.nodes[n] for n in (0, 2, 3)]
+    assert persistent == "--p2p.persistent_peers=" + ",".join(f"{n.node_id}@127.0.0.1:{n.p2p}" for n in others)
+    assert allowed == "--p2p.unconditional_peer_ids=" + ",".join(n.node_id for n in others)
+    alone = described(1)
+    assert peer_options(alone, alone.nodes[0]) == ["--p2p.persistent_peers=", "--p2p.unconditional_peer_ids="]

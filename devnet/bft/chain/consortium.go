@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"math/big"
 
@@ -84,58 +83,4 @@ func readPowers(words Words) (Powers, error) {
 		powers[key] = power.Int64()
 	}
 	return powers, nil
-}
-
-// Consortium is what the contract is at genesis, beside the validators.
-type Consortium struct {
-	Code           []byte
-	Rights         map[common.Address]uint64
-	Administrators []common.Address
-	Threshold      uint64
-}
-
-// check refuses what could never act, and rights that mean nothing.
-func (c Consortium) check() error {
-	distinct := make(map[common.Address]bool)
-	for _, administrator := range c.Administrators {
-		distinct[administrator] = true
-	}
-	count := len(c.Administrators)
-	if len(distinct) != count || distinct[common.Address{}] || c.Threshold < 1 || c.Threshold > uint64(count) {
-		return fmt.Errorf("%d of %d administrators: there must be as many distinct accounts", c.Threshold, count)
-	}
-	for account, rights := range c.Rights {
-		if rights > maySend|mayCreate {
-			return fmt.Errorf("the rights %d of %s are unknown", rights, account)
-		}
-	}
-	if len(c.Code) == 0 {
-		return errors.New("the contract has no code")
-	}
-	return nil
-}
-
-// storage lays this out as the contract's constructor would. Every administrator may send transactions: without that
-// none could act.
-func (c Consortium) storage(nodes []Node) map[common.Hash]common.Hash {
-	words := map[common.Hash]common.Hash{
-		word(slotValidators):     word(uint64(len(nodes))),
-		word(slotAdministrators): word(uint64(len(c.Administrators))),
-		word(slotThreshold):      word(c.Threshold),
-	}
-	for account, rights := range c.Rights {
-		if rights != 0 {
-			words[rightsSlot(account)] = word(rights)
-		}
-	}
-	for index, administrator := range c.Administrators {
-		words[elementSlot(slotAdministrators, uint64(index))] = common.BytesToHash(administrator.Bytes())
-		words[rightsSlot(administrator)] = word(c.Rights[administrator] | maySend)
-	}
-	for index, node := range nodes {
-		at := 2 * uint64(index)
-		words[elementSlot(slotValidators, at)] = common.HexToHash(node.Key)
-		words[elementSlot(slotValidators, at+1)] = word(uint64(node.Power))
-	}
-	return words
 }

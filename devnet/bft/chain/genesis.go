@@ -41,9 +41,8 @@ type consortiumSection struct {
 }
 
 // genesis returns the first state of the chain: the contract with its code and storage, and nothing owned by anyone.
-func (network *Network) genesis(contract Consortium) (*genutiltypes.AppGenesis, error) {
-	words := contract.storage(network.Nodes)
-	if _, err := readPowers(func(slot common.Hash) common.Hash { return words[slot] }); err != nil {
+func (plan Plan) genesis() (*genutiltypes.AppGenesis, error) {
+	if err := plan.check(); err != nil {
 		return nil, err
 	}
 
@@ -64,7 +63,8 @@ func (network *Network) genesis(contract Consortium) (*genutiltypes.AppGenesis, 
 	evm := evmtypes.DefaultGenesisState()
 	evm.Params.EvmDenom = denom
 	evm.Params.ExtendedDenomOptions = nil
-	code := evmtypes.GenesisAccount{Address: consortiumAddress.Hex(), Code: hex.EncodeToString(contract.Code)}
+	code := evmtypes.GenesisAccount{Address: consortiumAddress.Hex(), Code: hex.EncodeToString(plan.Code)}
+	words := plan.storage()
 	for _, slot := range slices.SortedFunc(maps.Keys(words), common.Hash.Cmp) {
 		code.Storage = append(code.Storage, evmtypes.NewState(slot, words[slot]))
 	}
@@ -76,13 +76,13 @@ func (network *Network) genesis(contract Consortium) (*genutiltypes.AppGenesis, 
 	fees.Params.MinGasPrice = sdkmath.LegacyZeroDec()
 	fees.Params.MinGasMultiplier = sdkmath.LegacyZeroDec() // a receipt tells the gas used, not a share of the limit
 
-	cdc := codecs(network.EVMChainID).Codec
+	cdc := codecs(plan.EVMChainID).Codec
 	state, err := json.Marshal(map[string]any{
 		authtypes.ModuleName:      json.RawMessage(cdc.MustMarshalJSON(accounts)),
 		banktypes.ModuleName:      json.RawMessage(cdc.MustMarshalJSON(bank)),
 		evmtypes.ModuleName:       json.RawMessage(cdc.MustMarshalJSON(evm)),
 		feemarkettypes.ModuleName: json.RawMessage(cdc.MustMarshalJSON(fees)),
-		consortiumName:            consortiumSection{network.EVMChainID},
+		consortiumName:            consortiumSection{plan.EVMChainID},
 	})
 	if err != nil {
 		return nil, err
@@ -92,7 +92,7 @@ func (network *Network) genesis(contract Consortium) (*genutiltypes.AppGenesis, 
 	genesis := &genutiltypes.AppGenesis{
 		AppName:     appName,
 		GenesisTime: time.Now().UTC(),
-		ChainID:     network.ChainID,
+		ChainID:     plan.ChainID,
 		AppState:    state,
 		Consensus:   &genutiltypes.ConsensusGenesis{Params: params}, // the validators come from the contract
 	}
@@ -101,7 +101,11 @@ func (network *Network) genesis(contract Consortium) (*genutiltypes.AppGenesis, 
 
 // genesisChainID returns the EVM's chain id that a genesis file names.
 func genesisChainID(path string) (uint64, error) {
-	state, _, err := genutiltypes.GenesisStateFromGenFile(path)
+	genesis, err := genutiltypes.AppGenesisFromFile(path)
+	if err != nil {
+		return 0, err
+	}
+	state, err := genutiltypes.GenesisStateFromAppGenesis(genesis)
 	if err != nil {
 		return 0, err
 	}

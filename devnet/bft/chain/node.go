@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 
 	cmtcfg "github.com/cometbft/cometbft/config"
 	"github.com/cosmos/cosmos-sdk/client"
@@ -17,7 +18,7 @@ import (
 // that the server wants in the command. The log goes to the standard error.
 func prepareNode(command *cobra.Command) error {
 	home := command.Flag("home").Value.String()
-	genesisID, err := genesisChainID(configPath(home, "genesis.json"))
+	genesisID, err := genesisChainID(filepath.Join(home, "config", "genesis.json"))
 	if err != nil {
 		return fmt.Errorf("there is no node in %q: %w", home, err)
 	}
