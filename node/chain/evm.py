@@ -8,6 +8,7 @@ checked for shape and bound. Follows DESIGN section 7, EIP-712 for the authorisa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from time import sleep
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from eth_abi.abi import decode, encode
@@ -48,6 +49,7 @@ T = TypeVar("T")
 
 SCAN_STEP = 2_000
 REQUEST_SECONDS = 60.0
+TORN_PAUSES = (0.02, 0.1, 0.3)
 ZERO_ADDRESS = "0x" + "00" * 20
 DOMAIN_TYPE = keccak(text="EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
 ANCHOR_TYPE = keccak(text="Anchor(bytes32 log,uint64 size,bytes32 root)")
@@ -66,6 +68,16 @@ def authorisation_payload(chain_id: int, contract: str, log: bytes, size: int, r
     )
     message = keccak(encode(["bytes32", "bytes32", "uint64", "bytes32"], [ANCHOR_TYPE, log, size, root]))
     return b"\x19\x01" + domain + message
+
+
+class TornReadError(ChainUnavailableError):
+    """Words of an anchor that the contract writes in one step, not all there: no contradiction, but a bad read.
+
+    A node may answer for its newest block while it already carries out the next one.
+    """
+
+    def __init__(self, block: int, place: str) -> None:
+        super().__init__(f"the node answered out of two states for block {block}", where=place)
 
 
 class EvmChain:
@@ -160,27 +172,33 @@ class EvmChain:
 
     def head(self, log: bytes) -> Head:
         """Read the newest anchor and the authoriser of a log at the latest block; see Chain.head."""
-        return self._head_at(self._latest(), log)
+        return self._whole(lambda: self._head_at(self._latest(), log))
 
     def final_head(self, log: bytes) -> Head | None:
         """Read the newest anchor of a log in a final block; see Chain.final_head."""
-        block = self._final(self._latest())
-        return self._head_at(block, log) if block >= 0 else None
+
+        def read() -> Head | None:
+            block = self._final(self._latest())
+            return self._head_at(block, log) if block >= 0 else None
+
+        return self._whole(read)
 
     def _head_at(self, block: int, log: bytes) -> Head:
         size, time, sealed, flags = self._view(block, "head", ("uint64", "uint40", "uint64", "uint8"), log)
         (root,) = self._view(block, "root", ("bytes32",), log, size)
         if size and root == bytes(32):
-            raise self._torn(block)
+            raise TornReadError(block, self.rpc.place)
         _, authoriser = self._view(block, "logs", ("bytes32", "address"), log)
         return Head(size, root, time, sealed, flags, block, to_checksum_address(authoriser))
 
-    def _torn(self, block: int) -> ChainUnavailableError:
-        """Words of an anchor that the contract writes in one step, not all there: no contradiction, but a bad read.
-
-        A node may answer for its newest block while it already carries out the next one.
-        """
-        return ChainUnavailableError(f"the node answered out of two states for block {block}", where=self.rpc.place)
+    def _whole(self, read: Callable[[], T]) -> T:
+        """Read words that the contract writes in one step; again after a moment where they are of two states."""
+        for pause in TORN_PAUSES:
+            try:
+                return read()
+            except TornReadError:
+                sleep(pause)
+        return read()
 
     def authorisation_payload(self, log: bytes, size: int, root: bytes) -> bytes:
         """EIP-712 encoding for this chain and contract; see Chain.authorisation_payload."""
@@ -260,16 +278,20 @@ class EvmChain:
             self._standing.note(found.nonce)
         return found
 
+    def _anchor_at(self, block: int, log: bytes, size: int) -> tuple[int, bytes, tuple[int, int, str]]:
+        """The block that was read, root and meta of the anchor at a size, zeros where there is none."""
+        (root,) = self._view(block, "root", ("bytes32",), log, size)
+        anchored_in, time, sender = self._view(block, "meta", ("uint56", "uint40", "address"), log, size)
+        # A log's root at size 1 is written by its registration, not by an anchor.
+        if size > 1 and root != bytes(32) and not anchored_in:
+            raise TornReadError(block, self.rpc.place)
+        return block, root, (anchored_in, time, sender)
+
     def evidence(self, log: bytes, size: int) -> AnchorEvidence | None:
         """Read root and meta at one block, and the event's transaction; see Chain.evidence."""
-        latest = self._latest()
-        (root,) = self._view(latest, "root", ("bytes32",), log, size)
+        latest, root, (block, time, sender) = self._whole(lambda: self._anchor_at(self._latest(), log, size))
         if root == bytes(32):
             return None
-        # A log's root at size 1 is written by its registration, not by an anchor.
-        block, time, sender = self._view(latest, "meta", ("uint56", "uint40", "address"), log, size)
-        if size > 1 and not block:
-            raise self._torn(latest)
         block_hash, tx, gas, fee = self._origin(log, size, root, block) if block else (bytes(32), b"", 0, 0)
         return AnchorEvidence(
             identity=self.identity,

@@ -222,6 +222,7 @@ def test_a_lone_node_that_lies_is_silent_not_wrong(setting: Setting) -> None:
     worker = setting.worker(honest)
     anchored(setting, worker, 4)
     worker.stop()
+    grow(setting.network, 2)  # the lone node, too, must have what the others were asked for
     with LyingRpc(setting.network.comet_urls[0]) as comet:
         chain = setting.backend([setting.network.eth_urls[0]], [comet.url])
         assert chain.head(setting.log.id).size == 4
