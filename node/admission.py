@@ -144,11 +144,6 @@ class Admission:
         """Whether the log is sealed: it takes no statements any more."""
         return self._log().successor is not None
 
-    @property
-    def open_entries(self) -> int:
-        """Entries in the open batch."""
-        return self.size - self._batch().first
-
     def _batch(self) -> BatchRecord:
         batch = self.view.read(BatchRecord)
         assert batch is not None

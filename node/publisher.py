@@ -194,16 +194,19 @@ class Publisher:
             log.error("waiting for witnesses, will be tried again", extra={"error": error.explain()})  # noqa: TRY400
 
     async def publish_now(self, sequencer: Sequencer) -> Published:
-        """Close the open batch if it has entries, and publish up to the newest manifest.
+        """Close the open batch if it has durable entries, and publish up to the newest manifest.
+
+        What was acknowledged before the call is published by it. The batch is closed in this caller's turn: a batch
+        that another caller is closing has no entries left for this one to close, and would not be waited for.
 
         Raises:
             QuorumError: signed, but too few witnesses cosigned; `run` goes on trying.
             StorageError: the operating system refused; `run` goes on trying.
 
         """
-        if sequencer.admission.open_entries or self._too_old_for_witnesses(sequencer):
-            await sequencer.close_batch()
         async with self._turn:
+            if self.size > self._boundary or self._too_old_for_witnesses(sequencer):
+                await sequencer.close_batch()
             size = self._boundary
             if size != self._state.size or size != self._base:
                 await self._sign(sequencer, size)

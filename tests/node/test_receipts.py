@@ -79,6 +79,23 @@ def test_no_receipt_is_made_of_what_is_not_published(config: Config) -> None:
     asyncio.run(story())
 
 
+def test_publishing_beside_another_publication_takes_in_what_was_acknowledged_before(config: Config) -> None:
+    async def story() -> None:
+        async with Node(config) as node:
+            receipts = await started(node)
+            for turns in range(20):  # one of them meets the manifest between its decision and its fsync
+                (entry,) = admitted(await node.sequencer.submit(registrations(node, [f"P{turns}"])))
+                other = asyncio.create_task(node.publisher.publish_now(node.sequencer))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                published = await node.publisher.publish_now(node.sequencer)
+                assert published.size > entry.index, turns
+                assert receipts.is_published(entry.index)
+                await other
+
+    asyncio.run(story())
+
+
 def test_all_who_wait_for_a_checkpoint_are_woken_by_it(config: Config) -> None:
     async def story() -> None:
         async with Node(config) as node:
