@@ -1,8 +1,7 @@
 """The chain backend for EVM chains that speak the Ethereum JSON-RPC.
 
-Reads the contract's views at one block, decodes events from raw logs (an event decoder for every log would be the
-slowest part of all), signs with the sender's key. Trusts nothing that the node says beyond "it said so"; answers are
-checked for shape and bound. Follows DESIGN section 7, EIP-712 for the authorisation, EIP-1474 for the calls.
+Reads the contract's views at one block, signs with the sender's key. Trusts nothing that the node says beyond "it said
+so"; answers are checked for shape and bound. Follows DESIGN section 7, EIP-1474 for the calls.
 """
 
 from __future__ import annotations
@@ -11,15 +10,17 @@ from collections.abc import Callable, Iterator, Sequence
 from time import sleep
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from eth_abi.abi import decode, encode
+from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from ledger.evidence.chain import ChainPolicy, ethereum
 from node.chain import transactions
-from node.chain.artifact import CONSORTIUM, NAME, Artifact, load_artifact, role
+from node.chain.artifact import CONSORTIUM, Artifact, load_artifact, role
+from node.chain.authorisation import authorisation_payload
 from node.chain.consortium import MAY_SEND, Consortium
+from node.chain.events import AnchoredEvent, anchored_events
 from node.chain.proofs import gather
 from node.chain.protocol import (
     Anchored,
@@ -51,23 +52,6 @@ SCAN_STEP = 2_000
 REQUEST_SECONDS = 60.0
 TORN_PAUSES = (0.02, 0.1, 0.3)
 ZERO_ADDRESS = "0x" + "00" * 20
-DOMAIN_TYPE = keccak(text="EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
-ANCHOR_TYPE = keccak(text="Anchor(bytes32 log,uint64 size,bytes32 root)")
-
-
-def authorisation_payload(chain_id: int, contract: str, log: bytes, size: int, root: bytes) -> bytes:
-    """EIP-712 encoding of an anchor, bound to chain, contract, log, size and root: 0x1901, domain, struct, 66 bytes.
-
-    The authoriser signs its Keccak-256.
-    """
-    domain = keccak(
-        encode(
-            ["bytes32", "bytes32", "bytes32", "uint256", "address"],
-            [DOMAIN_TYPE, keccak(text=NAME), keccak(text="1"), chain_id, contract],
-        )
-    )
-    message = keccak(encode(["bytes32", "bytes32", "uint64", "bytes32"], [ANCHOR_TYPE, log, size, root]))
-    return b"\x19\x01" + domain + message
 
 
 class TornReadError(ChainUnavailableError):
@@ -281,11 +265,16 @@ class EvmChain:
     def _anchor_at(self, block: int, log: bytes, size: int) -> tuple[int, bytes, tuple[int, int, str]]:
         """The block that was read, root and meta of the anchor at a size, zeros where there is none."""
         (root,) = self._view(block, "root", ("bytes32",), log, size)
-        anchored_in, time, sender = self._view(block, "meta", ("uint56", "uint40", "address"), log, size)
+        anchored_in, time, sender = self._meta_at(block, log, size)
         # A log's root at size 1 is written by its registration, not by an anchor.
         if size > 1 and root != bytes(32) and not anchored_in:
             raise TornReadError(block, self.rpc.place)
         return block, root, (anchored_in, time, sender)
+
+    def _meta_at(self, block: int, log: bytes, size: int) -> tuple[int, int, str]:
+        """Block, time and sender of the anchor at a size as of `block`, zeros where there is none."""
+        anchored_in, time, sender = self._view(block, "meta", ("uint56", "uint40", "address"), log, size)
+        return anchored_in, time, sender
 
     def evidence(self, log: bytes, size: int) -> AnchorEvidence | None:
         """Read root and meta at one block, and the event's transaction; see Chain.evidence."""
@@ -383,8 +372,8 @@ class EvmChain:
         """List the anchors of a log from raw logs, some thousand blocks at a time; see Chain.scan."""
         latest = self._scannable()
         for first in range(first_block, latest + 1, SCAN_STEP):
-            for entry in self._logs(first, min(first + SCAN_STEP - 1, latest), log, None):
-                yield self._decode(entry, log)
+            for event in self._events(first, min(first + SCAN_STEP - 1, latest), log):
+                yield event.anchored
 
     def _scannable(self) -> int:
         """The newest block in which anchors are looked for."""
@@ -392,48 +381,21 @@ class EvmChain:
 
     def _origin(self, log: bytes, size: int, root: bytes, block: int) -> tuple[bytes, bytes, int, int]:
         """Block hash, transaction, gas and fee of the event that tells of this very anchor."""
-        for entry in self._logs(block, block, log, size):
-            anchored = self._decode(entry, log)
-            if anchored.root == root:
-                receipt = self._guard(transactions.receipt_of, anchored.tx)
+        for event in self._events(block, block, log, size):
+            if event.anchored.root == root:
+                receipt = self._guard(transactions.receipt_of, event.anchored.tx)
                 if receipt is None:
                     break
                 gas = quantity(receipt.get("gasUsed"))
                 price = quantity(receipt.get("effectiveGasPrice") or "0x0", bits=128)
-                return unhex(entry.get("blockHash"), 32), anchored.tx, gas, gas * price
+                return event.block_hash, event.anchored.tx, gas, gas * price
         return bytes(32), b"", 0, 0
 
-    def _logs(self, first: int, last: int, log: bytes, size: int | None) -> list[dict[str, object]]:
-        topics = ["0x" + self.artifact.topics["Anchored"].hex(), "0x" + log.hex()]
-        if size is not None:
-            topics.append("0x" + size.to_bytes(32, "big").hex())
-        found = self._ask(
-            "eth_getLogs",
-            {
-                "address": self.identity.contract,
-                "fromBlock": hex(first),
-                "toBlock": hex(last),
-                "topics": topics,
-            },
-        )
-        if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
-            raise ChainUnavailableError("the chain gave no list of logs", where=self.rpc.place)
-        return found
-
-    def _decode(self, entry: dict[str, object], log: bytes) -> Anchored:
-        topics = entry.get("topics")
-        if not isinstance(topics, list) or len(topics) != 3 or unhex(topics[1], 32) != log:
-            raise ChainUnavailableError("the chain gave a log that is no anchor of this log", where=self.rpc.place)
-        data = unhex(entry.get("data"), 64)
-        size = int.from_bytes(unhex(topics[2], 32), "big")
-        block = quantity(entry.get("blockNumber"))
-        # Older nodes leave the time out of logs; the contract keeps it.
-        if entry.get("blockTimestamp") is not None:
-            time = quantity(entry["blockTimestamp"])
-        else:
-            _, time, _ = self._view(self._latest(), "meta", ("uint56", "uint40", "address"), log, size)
-        sender = to_checksum_address("0x" + data[44:].hex())
-        return Anchored(size, data[:32], block, time, sender, unhex(entry.get("transactionHash"), 32))
+    def _events(self, first: int, last: int, log: bytes, size: int | None = None) -> list[AnchoredEvent]:
+        return anchored_events(
+            self.rpc, self.artifact, self.identity.contract, log, (first, last), size=size,
+            time_of=lambda each: self._meta_at(self._latest(), log, each)[1],
+        )  # fmt: skip
 
     def _latest(self) -> int:
         return quantity(self._ask("eth_blockNumber"))

@@ -17,8 +17,8 @@ from ledger.crypto import secp256k1
 from ledger.errors import CorruptError, MalformedError
 from node.chain import transactions
 from node.chain.artifact import load_artifact
+from node.chain.authorisation import authorisation_payload
 from node.chain.deploy import Deployer, Deployment
-from node.chain.evm import authorisation_payload
 from node.chain.protocol import (
     ChainMismatchError,
     ChainUnavailableError,
