@@ -20,6 +20,7 @@ from ledger.evidence.chain.comet.commit import Commit
 from ledger.evidence.chain.comet.header import Header
 from ledger.evidence.chain.comet.ics23 import Absence, Existence
 from ledger.evidence.chain.comet.validators import ValidatorSet
+from node.chain.artifact import load_artifact
 from node.chain.comet_rpc import SignedHeader
 from node.chain.protocol import ChainUnavailableError
 from tests.comet_world import (
@@ -34,7 +35,7 @@ from tests.comet_world import (
     proto,
     set_of,
 )
-from tests.evidence.chain_builder import LOG, slot, word
+from tests.evidence.chain_builder import CONTRACT, LOG, slot, word
 
 BEGAN = 1_800_000_000
 
@@ -267,7 +268,8 @@ class CometNode:
         block = int.from_bytes(meta_word, "big") & (1 << 56) - 1
         return [
             {
-                "topics": ["0x" + "aa" * 32, "0x" + LOG.hex(), "0x" + word(9).hex()],
+                "address": "0x" + CONTRACT.hex(),
+                "topics": ["0x" + load_artifact().topics["Anchored"].hex(), "0x" + LOG.hex(), "0x" + word(9).hex()],
                 "data": "0x" + self.state.words[slot(0, LOG, word(9))].hex() + bytes(12).hex() + meta_word[:20].hex(),
                 "blockNumber": hex(block),
                 "blockHash": "0x" + self.chain.signed(block + 1).header.last_block_hash.hex(),
