@@ -1,18 +1,19 @@
 """The contract's `Anchored` events, out of raw logs: an event decoder for every log would be the slowest part of all.
 
-Events are the node's word. They tell where an anchor is and which transaction brought it; what it holds is read from
-the contract. Follows EIP-1474 for the call, contracts/src for the event.
+They tell where an anchor is and which transaction brought it; what it holds is read from the contract.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from eth_utils.address import to_checksum_address
 
 from node.chain.artifact import Artifact
-from node.chain.protocol import Anchored, ChainUnavailableError
+from node.chain.logs import logs_of, topics_of
+from node.chain.protocol import Anchored
 from node.chain.rpc import Rpc, guarded, quantity, unhex
 
 
@@ -36,33 +37,14 @@ def anchored_events(
         ChainUnavailableError: no node gave an answer, or it is not of this form.
 
     """
-    topics = [artifact.topics["Anchored"], log, *([] if size is None else [size.to_bytes(32, "big")])]
-    first, last = blocks
-    wanted = {
-        "address": contract,
-        "fromBlock": hex(first),
-        "toBlock": hex(last),
-        "topics": ["0x" + topic.hex() for topic in topics],
-    }
-    found = guarded(rpc, lambda node: node.call("eth_getLogs", wanted))
-    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
-        raise ChainUnavailableError("the chain gave no list of logs", where=rpc.place)
-    events = [_decode(entry, contract, topics, rpc.place, time_of) for entry in found]
-    if not all(first <= event.anchored.block <= last for event in events):
-        raise ChainUnavailableError(f"the chain gave a log from outside of blocks {first} to {last}", where=rpc.place)
-    return events
+    topics = [artifact.topics["Anchored"], log, None if size is None else size.to_bytes(32, "big")]
+    found = guarded(rpc, lambda node: logs_of(node, contract, topics, blocks))
+    return [_decode(entry, time_of) for entry in found]
 
 
-def _decode(
-    entry: dict[str, object], contract: str, wanted: list[bytes], place: str, time_of: Callable[[int], int]
-) -> AnchoredEvent:
-    told = entry.get("topics")
-    topics = [unhex(topic, 32) for topic in told] if isinstance(told, list) else []
-    asked_for = len(topics) == 3 and topics[: len(wanted)] == wanted
-    if not asked_for or unhex(entry.get("address"), 20) != unhex(contract, 20):
-        raise ChainUnavailableError("the chain gave a log that is not the anchor asked for", where=place)
+def _decode(entry: dict[str, Any], time_of: Callable[[int], int]) -> AnchoredEvent:
     data = unhex(entry.get("data"), 64)
-    size = int.from_bytes(topics[2], "big")
+    size = int.from_bytes(topics_of(entry)[2], "big")
     time = entry.get("blockTimestamp")
     anchored = Anchored(
         size=size,

@@ -21,6 +21,7 @@ from node.chain.artifact import CONSORTIUM, Artifact, load_artifact, role
 from node.chain.authorisation import authorisation_payload
 from node.chain.consortium import MAY_SEND, Consortium
 from node.chain.events import AnchoredEvent, anchored_events
+from node.chain.logs import steps
 from node.chain.proofs import gather
 from node.chain.protocol import (
     Anchored,
@@ -48,7 +49,6 @@ from node.chain.standing import Standing
 P = ParamSpec("P")
 T = TypeVar("T")
 
-SCAN_STEP = 2_000
 REQUEST_SECONDS = 60.0
 TORN_PAUSES = (0.02, 0.1, 0.3)
 ZERO_ADDRESS = "0x" + "00" * 20
@@ -370,9 +370,8 @@ class EvmChain:
 
     def scan(self, log: bytes, first_block: int = 0) -> Iterator[Anchored]:
         """List the anchors of a log from raw logs, some thousand blocks at a time; see Chain.scan."""
-        latest = self._scannable()
-        for first in range(first_block, latest + 1, SCAN_STEP):
-            for event in self._events(first, min(first + SCAN_STEP - 1, latest), log):
+        for blocks in steps(first_block, self._scannable()):
+            for event in self._events(blocks, log):
                 yield event.anchored
 
     def _scannable(self) -> int:
@@ -381,7 +380,7 @@ class EvmChain:
 
     def _origin(self, log: bytes, size: int, root: bytes, block: int) -> tuple[bytes, bytes, int, int]:
         """Block hash, transaction, gas and fee of the event that tells of this very anchor."""
-        for event in self._events(block, block, log, size):
+        for event in self._events((block, block), log, size):
             if event.anchored.root == root:
                 receipt = self._guard(transactions.receipt_of, event.anchored.tx)
                 if receipt is None:
@@ -391,9 +390,9 @@ class EvmChain:
                 return event.block_hash, event.anchored.tx, gas, gas * price
         return bytes(32), b"", 0, 0
 
-    def _events(self, first: int, last: int, log: bytes, size: int | None = None) -> list[AnchoredEvent]:
+    def _events(self, blocks: tuple[int, int], log: bytes, size: int | None = None) -> list[AnchoredEvent]:
         return anchored_events(
-            self.rpc, self.artifact, self.identity.contract, log, (first, last), size=size,
+            self.rpc, self.artifact, self.identity.contract, log, blocks, size=size,
             time_of=lambda each: self._meta_at(self._latest(), log, each)[1],
         )  # fmt: skip
 

@@ -14,11 +14,10 @@ from eth_abi.exceptions import DecodingError
 from eth_utils.address import to_checksum_address
 
 from node.chain.artifact import CONSORTIUM, Artifact, load_artifact, role
+from node.chain.logs import logs_of, steps, topics_of
 from node.chain.protocol import ChainUnavailableError
 from node.chain.rpc import Rpc, quantity, unhex
 
-STEP = 2_000
-"""Blocks asked for at once: many nodes refuse more."""
 LIMIT = 10_000
 """Entries of one kind that are listed at most."""
 
@@ -26,11 +25,10 @@ LIMIT = 10_000
 def anchorers(rpc: Rpc, contract: str, first_block: int = 0) -> list[str]:
     """Accounts that have the role ANCHORER_ROLE now, in the order in which they first got it."""
     artifact = load_artifact()
-    topics = ["0x" + artifact.topics["RoleGranted"].hex(), "0x" + role("ANCHORER_ROLE").hex()]
+    topics = [artifact.topics["RoleGranted"], role("ANCHORER_ROLE"), None, None]
     found: dict[str, None] = {}
-    for entry in _events(rpc, contract, topics, first_block):
-        account = unhex(_part(entry, "topics", 2), 32)[12:]
-        found[to_checksum_address(account)] = None
+    for entry in _logs(rpc, contract, topics, first_block):
+        found[to_checksum_address(topics_of(entry)[2][12:])] = None
         _bound(found)
     return [account for account in found if _has_role(rpc, artifact, contract, account)]
 
@@ -38,9 +36,9 @@ def anchorers(rpc: Rpc, contract: str, first_block: int = 0) -> list[str]:
 def prefixes(rpc: Rpc, contract: str, log: bytes, first_block: int = 0) -> list[str]:
     """Prefixes that belong to a log now, sorted."""
     artifact = load_artifact()
-    topics = ["0x" + artifact.topics["PrefixMapped"].hex(), None, "0x" + log.hex()]
+    topics = [artifact.topics["PrefixMapped"], None, log, None]
     found: dict[str, None] = {}
-    for entry in _events(rpc, contract, topics, first_block):
+    for entry in _logs(rpc, contract, topics, first_block):
         try:
             (prefix,) = decode(["string"], unhex(entry.get("data")))
         except (DecodingError, UnicodeDecodeError, OverflowError, ValueError) as error:
@@ -53,8 +51,8 @@ def prefixes(rpc: Rpc, contract: str, log: bytes, first_block: int = 0) -> list[
 def call_of(rpc: Rpc, consortium: str, act_id: bytes) -> bytes | None:
     """The call that was confirmed as an act (id of 32 bytes), from its newest event; None where there is none."""
     artifact = load_artifact(name=CONSORTIUM)
-    topics = ["0x" + artifact.topics["Confirmed"].hex(), "0x" + act_id.hex()]
-    for entry in _events(rpc, consortium, topics, 0, newest_first=True):
+    topics = [artifact.topics["Confirmed"], act_id, None]
+    for entry in _logs(rpc, consortium, topics, 0, newest_first=True):
         try:
             _, call = decode(["uint256", "bytes"], unhex(entry.get("data")))
         except (DecodingError, OverflowError, ValueError) as error:
@@ -77,30 +75,12 @@ def _call(rpc: Rpc, contract: str, data: bytes) -> Any:
     return rpc.call("eth_call", {"to": contract, "data": "0x" + data.hex()}, "latest")
 
 
-def _events(
-    rpc: Rpc, contract: str, topics: Sequence[str | None], first: int, *, newest_first: bool = False
+def _logs(
+    rpc: Rpc, contract: str, topics: Sequence[bytes | None], first: int, *, newest_first: bool = False
 ) -> Iterator[dict[str, Any]]:
-    """Events of the contract from a block to the newest, oldest first, else the newest blocks first."""
-    newest = quantity(rpc.call("eth_blockNumber"))
-    steps = range(first, newest + 1, STEP)
-    for begin in reversed(steps) if newest_first else steps:
-        asked = {
-            "address": contract,
-            "topics": topics,
-            "fromBlock": hex(begin),
-            "toBlock": hex(min(begin + STEP - 1, newest)),
-        }
-        answer = rpc.call("eth_getLogs", asked)
-        if not isinstance(answer, list) or not all(isinstance(entry, dict) for entry in answer):
-            raise ChainUnavailableError("the chain gave no list of events", where=rpc.place)
-        yield from answer
-
-
-def _part(entry: dict[str, Any], name: str, place: int) -> Any:
-    values = entry.get(name)
-    if not isinstance(values, list) or len(values) <= place:
-        raise ChainUnavailableError("the chain gave an event that is none of the contract's")
-    return values[place]
+    """Logs of the contract from a block to the newest, oldest first, else the newest blocks first."""
+    for blocks in steps(first, quantity(rpc.call("eth_blockNumber")), newest_first=newest_first):
+        yield from logs_of(rpc, contract, topics, blocks)
 
 
 def _bound(found: dict[str, None]) -> None:
